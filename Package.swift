@@ -1,0 +1,107 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// Every kernel exists once, in Sources/Kernels, and is compiled three times: for any CPU (128-bit vectors), for
+// x86-64-v3 (AVX2 + FMA) and for x86-64-v4 (AVX-512). KernelsV3 and KernelsV4 hold symbolic links to the same files;
+// Tensors chooses one of the three at run time. The flags are unsafeFlags because SwiftPM has no other spelling for an
+// instruction set per target; they are allowed in a root package, which this is, and need nothing from the user.
+func kernelSettings(march: String?, vectorWidth: Int) -> [SwiftSetting] {
+  var flags = ["-Ounchecked", "-wmo", "-num-threads", "2"]
+  var settings: [SwiftSetting] = [.define("VECTOR_WIDTH_\(vectorWidth)")]
+  if let march {
+    flags += ["-Xcc", "-march=\(march)"]
+    settings.append(.define("FUSED_MULTIPLY_ADD"))
+  }
+  return settings + [.unsafeFlags(flags)]
+}
+
+let strict: [SwiftSetting] = [
+  .treatAllWarnings(as: .error),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+var kernelTargets: [Target] = [
+  .target(name: "Kernels", dependencies: ["KernelInterface"], swiftSettings: kernelSettings(march: nil, vectorWidth: 4))
+]
+var kernelModules: [Target.Dependency] = ["Kernels"]
+#if arch(x86_64)
+  kernelTargets += [
+    .target(
+      name: "KernelsV3", dependencies: ["KernelInterface"],
+      swiftSettings: kernelSettings(march: "x86-64-v3", vectorWidth: 8)),
+    .target(
+      name: "KernelsV4", dependencies: ["KernelInterface"],
+      swiftSettings: kernelSettings(march: "x86-64-v4", vectorWidth: 16)),
+  ]
+  kernelModules += ["KernelsV3", "KernelsV4"]
+#endif
+
+let package = Package(
+  name: "dpm",
+  products: [
+    .executable(name: "dpm-train", targets: ["dpm-train"]),
+    .executable(name: "dpm-benchmark", targets: ["dpm-benchmark"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+  ],
+  targets: [
+    // C: only what Swift cannot see by itself.
+    .systemLibrary(name: "CMPI", pkgConfig: "mpi-c", providers: [.apt(["libopenmpi-dev"])]),
+    .systemLibrary(name: "CCairo", pkgConfig: "cairo", providers: [.apt(["libcairo2-dev"])]),
+    .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+    .target(name: "CPlatform"),
+
+    // In the order of the data's path; each imports only what stands above it.
+    .target(name: "KernelInterface", swiftSettings: strict + [.unsafeFlags(["-Ounchecked"])]),
+  ] + kernelTargets + [
+    .target(
+      name: "Tensors", dependencies: ["CPlatform", "KernelInterface"] + kernelModules, swiftSettings: strict),
+    .target(name: "Datasets", dependencies: ["CZlib", "Tensors"], swiftSettings: strict),
+    .target(name: "Diffusion", dependencies: ["Tensors"], swiftSettings: strict),
+    .target(name: "Collectives", dependencies: ["CMPI", "Tensors"], swiftSettings: strict),
+    .target(name: "Figures", dependencies: ["CCairo", "Tensors"], swiftSettings: strict),
+    .target(name: "Network", dependencies: ["Tensors", "Diffusion"], swiftSettings: strict),
+    .target(
+      name: "Training",
+      dependencies: [
+        "Tensors", "Datasets", "Diffusion", "Collectives", "Figures", "Network", "Yams",
+        .product(name: "Logging", package: "swift-log"),
+      ], swiftSettings: strict),
+    .target(
+      name: "CommandSupport",
+      dependencies: [
+        "Tensors", "Collectives", "Training", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Logging", package: "swift-log"),
+      ], swiftSettings: strict),
+    .executableTarget(
+      name: "dpm-train",
+      dependencies: [
+        "CommandSupport", "Training", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ], swiftSettings: strict),
+    .executableTarget(
+      name: "dpm-benchmark",
+      dependencies: [
+        "CommandSupport", "Training", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ], swiftSettings: strict),
+
+    // Tests. `rank-worker` is what each rank of the multi-process tests runs.
+    .target(
+      name: "TestSupport", dependencies: ["Tensors"], path: "Tests/TestSupport", swiftSettings: strict),
+    .executableTarget(
+      name: "rank-worker", dependencies: ["Collectives", "Tensors"], path: "Tests/rank-worker", swiftSettings: strict),
+    .testTarget(name: "KernelsTests", dependencies: ["Tensors", "TestSupport"], swiftSettings: strict),
+    .testTarget(name: "TensorsTests", dependencies: ["Tensors", "TestSupport"], swiftSettings: strict),
+    .testTarget(name: "DatasetsTests", dependencies: ["Datasets", "TestSupport"], swiftSettings: strict),
+    .testTarget(name: "DiffusionTests", dependencies: ["Diffusion", "TestSupport"], swiftSettings: strict),
+    .testTarget(name: "CollectivesTests", dependencies: ["Collectives", "TestSupport", "rank-worker"], swiftSettings: strict),
+    .testTarget(name: "FiguresTests", dependencies: ["Figures", "TestSupport"], swiftSettings: strict),
+    .testTarget(name: "NetworkTests", dependencies: ["Network", "TestSupport"], swiftSettings: strict),
+    .testTarget(name: "TrainingTests", dependencies: ["Training", "TestSupport"], swiftSettings: strict),
+    .testTarget(
+      name: "CommandTests", dependencies: ["TestSupport", "dpm-train", "dpm-benchmark"], swiftSettings: strict),
+  ]
+)
