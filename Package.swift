@@ -6,13 +6,15 @@ import PackageDescription
 // Tensors chooses one of the three at run time. The flags are unsafeFlags because SwiftPM has no other spelling for an
 // instruction set per target; they are allowed in a root package, which this is, and need nothing from the user.
 func kernelSettings(march: String?, vectorWidth: Int) -> [SwiftSetting] {
-  var flags = ["-Ounchecked", "-wmo", "-num-threads", "2"]
+  // A register tile is a nest of constant loops; it stays in registers only where all of them unroll.
+  var flags = ["-Ounchecked", "-wmo", "-num-threads", "2", "-Xllvm", "-unroll-threshold=3000"]
   var settings: [SwiftSetting] = [.define("VECTOR_WIDTH_\(vectorWidth)")]
   if let march {
     flags += ["-Xcc", "-march=\(march)"]
     settings.append(.define("FUSED_MULTIPLY_ADD"))
   }
-  return settings + [.unsafeFlags(flags)]
+  // Debug builds too are optimized as a whole here, so that tests run at full speed; batch mode would only warn.
+  return settings + [.unsafeFlags(flags), .unsafeFlags(["-disable-batch-mode"], .when(configuration: .debug))]
 }
 
 let strict: [SwiftSetting] = [

@@ -5,10 +5,13 @@
 #endif
 
 extension CounterRandom {
-  /// √(-2 ln u₁)·(cos 2πu₂, sin 2πu₂) of two random words, uᵢ = (wordᵢ + ½)/2³².
+  /// The number in (0, 1) that a random word stands for.
+  static func uniform(_ word: UInt32) -> Double { (Double(word >> 9) + 0.5) * 0x1p-23 }
+
+  /// √(-2 ln u₁)·(cos 2πu₂, sin 2πu₂) of two random words.
   static func boxMuller(_ first: UInt32, _ second: UInt32) -> SIMD2<Double> {
-    let radius = (-2 * log((Double(first) + 0.5) * 0x1p-32)).squareRoot()
-    let angle = 2 * Double.pi * (Double(second) + 0.5) * 0x1p-32
+    let radius = (-2 * log(uniform(first))).squareRoot()
+    let angle = 2 * Double.pi * uniform(second)
     return SIMD2(radius * cos(angle), radius * sin(angle))
   }
 }

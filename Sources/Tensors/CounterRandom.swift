@@ -59,9 +59,9 @@ public struct CounterRandom: Sendable {
   /// One word.
   public func word(index: Int, element: Int) -> UInt32 { words(index: index, block: element >> 2)[element & 3] }
 
-  /// A number in (0, 1), with 32 random bits before rounding: (word + ½) / 2³².
+  /// A number in (0, 1), from the upper 23 bits of the word (what a float holds): (word/2⁹ + ½)/2²³.
   public func uniform(index: Int, element: Int) -> Double {
-    (Double(word(index: index, element: element)) + 0.5) * 0x1p-32
+    Self.uniform(word(index: index, element: element))
   }
 
   /// A whole number in 0 ..< bound, without noticeable bias for bounds below 2³².

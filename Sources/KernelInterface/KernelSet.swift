@@ -1,0 +1,96 @@
+/// One build of the kernels: what the network is computed with, on 16 images at a time.
+///
+/// Kernels take raw pointers, allocate nothing and check nothing: their callers (Network, Diffusion, Training) own the
+/// memory and check shapes once. Every conformer computes the same sums in the same order; those with fused multiply-add
+/// (`avx2`, `avx512`) give the same bits.
+public protocol KernelSet: Sendable {
+  /// `portable`, `avx2` or `avx512`.
+  var name: String { get }
+
+  // MARK: Products
+
+  /// Computes `outputs = weights · inputs`; see `Product`.
+  func product(_ product: Product)
+  /// Computes a product with weights of each lane's own; see `LaneProduct`.
+  func laneProduct(_ product: LaneProduct)
+  /// Adds lane-wise dot products of rows; see `LaneDot`.
+  func laneDot(_ dot: LaneDot)
+  /// sums[i] += the 16 lanes of lanes[i], added by a fixed binary tree (i with i + 8, then + 4, + 2, + 1).
+  func addLanes(_ lanes: UnsafePointer<Float>, count: Int, into sums: UnsafeMutablePointer<Float>)
+  /// sums[row] += Σ of the row's columns, lane by lane: the gradient of a bias.
+  func addColumns(
+    _ input: UnsafePointer<Float>, rowStride: Int, rows: Int, columns: Int, sums: UnsafeMutablePointer<Float>)
+  /// rows[lane][k] = 16 floats at columns + offsets[k], transposed: images from lanes into rows of features.
+  func transposeLanes(
+    _ columns: UnsafePointer<Float>, offsets: UnsafePointer<Int32>, count: Int, rows: UnsafeMutablePointer<Float>,
+    rowStride: Int)
+
+  // MARK: Random numbers
+
+  /// Fills numbers[element][lane] with uniforms in (0, 1); `numbers` has room for a multiple of 4 elements.
+  func uniforms(
+    _ numbers: UnsafeMutablePointer<Float>, count: Int, indices: UnsafePointer<UInt32>, step: UInt32,
+    key: SIMD2<UInt32>)
+  /// Fills numbers[element][lane] with standard normals; `numbers` has room for a multiple of 4 elements.
+  func normals(
+    _ numbers: UnsafeMutablePointer<Float>, count: Int, indices: UnsafePointer<UInt32>, step: UInt32,
+    key: SIMD2<UInt32>)
+
+  // MARK: Diffusion
+
+  /// clean = pixel · scale + shift + (u - ½) · width, with u in `clean` on entry; [elements][16].
+  func gatherLanes(
+    _ images: UnsafePointer<UnsafePointer<UInt8>>, elements: Int, scale: Float, shift: Float, width: Float,
+    clean: UnsafeMutablePointer<Float>)
+  /// x_t into a bordered image; the readout's target r takes the place of ε.
+  func diffuse(
+    clean: UnsafePointer<Float>, noise: UnsafeMutablePointer<Float>, noisy: UnsafeMutablePointer<Float>,
+    colors: Int, height: Int, width: Int, coefficients: UnsafePointer<Float>)
+  /// Replaces a row's readouts m and g by the objective's gradients; adds its KL, in nats, to `divergence`.
+  func objective(
+    mean: UnsafeMutablePointer<Float>, logit: UnsafeMutablePointer<Float>, target: UnsafePointer<Float>, columns: Int,
+    inverseRootLength: Float, coefficients: UnsafePointer<Float>, divergence: UnsafeMutablePointer<Float>)
+  /// Replaces a row's readouts m and g by μ_θ and σ_θ.
+  func reverseMoments(
+    mean: UnsafeMutablePointer<Float>, logit: UnsafeMutablePointer<Float>, image: UnsafePointer<Float>, columns: Int,
+    inverseRootLength: Float, coefficients: UnsafePointer<Float>)
+
+  // MARK: Resolutions of a multi-scale layer
+
+  /// coarse = scale · (sum of each 2 × 2 block of fine); both bordered.
+  func halve(
+    _ fine: UnsafePointer<Float>, into coarse: UnsafeMutablePointer<Float>, channels: Int, coarseWidth: Int,
+    scale: Float)
+  /// fine += scale · (each pixel of coarse, repeated 2 × 2); both bordered.
+  func addDoubled(
+    _ coarse: UnsafePointer<Float>, into fine: UnsafeMutablePointer<Float>, channels: Int, coarseWidth: Int,
+    scale: Float)
+  /// output = factor · input; counts are multiples of 16.
+  func scale(
+    _ input: UnsafePointer<Float>, by factor: Float, into output: UnsafeMutablePointer<Float>, count: Int)
+  /// gradient *= the leaky ReLU's derivative where its output was `activations`; counts are multiples of 16.
+  func applyLeakyReLUGradient(
+    activations: UnsafePointer<Float>, gradient: UnsafeMutablePointer<Float>, count: Int)
+
+  // MARK: Parameters
+
+  /// Whether every element is finite.
+  func isFinite(_ values: UnsafePointer<Float>, count: Int) -> Bool
+  /// One step of RMSProp; a nil gradient stands for zero.
+  func rmsProp(
+    parameters: UnsafeMutablePointer<Float>, gradient: UnsafePointer<Float>?,
+    meanSquare: UnsafeMutablePointer<Float>, count: Int, learningRate: Float, decay: Float, floor: Float)
+  /// One step of Adam; a nil gradient stands for zero.
+  func adam(
+    parameters: UnsafeMutablePointer<Float>, gradient: UnsafePointer<Float>?,
+    firstMoment: UnsafeMutablePointer<Float>, meanSquare: UnsafeMutablePointer<Float>, count: Int, rate: Float,
+    beta1: Float, beta2: Float, epsilon: Float)
+  /// average ← decay·average + (1 - decay)·parameters.
+  func updateAverage(
+    _ average: UnsafeMutablePointer<Float>, parameters: UnsafePointer<Float>, count: Int, decay: Float)
+  /// sums += terms.
+  func addArray(_ terms: UnsafePointer<Float>, into sums: UnsafeMutablePointer<Float>, count: Int)
+  /// sums = left + right.
+  func sumArrays(
+    _ left: UnsafePointer<Float>, _ right: UnsafePointer<Float>, into sums: UnsafeMutablePointer<Float>, count: Int)
+}

@@ -1,0 +1,91 @@
+import KernelInterface
+
+// Between the resolutions of a multi-scale layer. Images are [channels][width + 2][width + 2][16] with a zero border.
+
+extension VectorKernels {
+  /// coarse = scale · (sum of each 2 × 2 block of fine): mean pooling (¼), or the gradient of doubling (1).
+  public func halve(
+    _ fine: UnsafePointer<Float>, into coarse: UnsafeMutablePointer<Float>, channels: Int, coarseWidth: Int, scale: Float
+  ) {
+    let fineRow = (2 * coarseWidth + 2) * laneCount
+    let coarseRow = (coarseWidth + 2) * laneCount
+    for channel in 0..<channels {
+      for y in 0..<coarseWidth {
+        let input = fine + channel * (2 * coarseWidth + 2) * fineRow + (2 * y + 1) * fineRow + laneCount
+        let output = coarse + channel * (coarseWidth + 2) * coarseRow + (y + 1) * coarseRow + laneCount
+        for x in 0..<coarseWidth {
+          for v in 0..<vectorsPerColumn {
+            let lane = v * Vector.scalarCount
+            let block = input + 2 * x * laneCount + lane
+            let upper = load(block) + load(block + laneCount)
+            let lower = load(block + fineRow) + load(block + fineRow + laneCount)
+            store((upper + lower) * scale, to: output + x * laneCount + lane)
+          }
+        }
+      }
+    }
+  }
+
+  /// fine += scale · (each pixel of coarse, repeated 2 × 2): doubling (1), or the gradient of mean pooling (¼).
+  public func addDoubled(
+    _ coarse: UnsafePointer<Float>, into fine: UnsafeMutablePointer<Float>, channels: Int, coarseWidth: Int, scale: Float
+  ) {
+    let fineRow = (2 * coarseWidth + 2) * laneCount
+    let coarseRow = (coarseWidth + 2) * laneCount
+    for channel in 0..<channels {
+      for y in 0..<2 * coarseWidth {
+        let input = coarse + channel * (coarseWidth + 2) * coarseRow + (y / 2 + 1) * coarseRow + laneCount
+        let output = fine + channel * (2 * coarseWidth + 2) * fineRow + (y + 1) * fineRow + laneCount
+        for x in 0..<2 * coarseWidth {
+          for v in 0..<vectorsPerColumn {
+            let lane = v * Vector.scalarCount
+            let pixel = output + x * laneCount + lane
+            store(load(pixel) + load(input + (x / 2) * laneCount + lane) * scale, to: pixel)
+          }
+        }
+      }
+    }
+  }
+
+  /// output = scale · input over whole buffers.
+  public func scale(_ input: UnsafePointer<Float>, by factor: Float, into output: UnsafeMutablePointer<Float>, count: Int) {
+    var index = 0
+    while index < count {
+      store(load(input + index) * factor, to: output + index)
+      index += Vector.scalarCount
+    }
+  }
+
+  /// gradient *= the leaky ReLU's derivative where its output was `activations`.
+  public func applyLeakyReLUGradient(
+    activations: UnsafePointer<Float>, gradient: UnsafeMutablePointer<Float>, count: Int
+  ) {
+    var index = 0
+    while index < count {
+      store(load(gradient + index) * leakyReLUDerivative(load(activations + index)), to: gradient + index)
+      index += Vector.scalarCount
+    }
+  }
+
+  /// sums[row] += Σ of the row's columns, lane by lane: the gradient of a bias.
+  public func addColumns(
+    _ input: UnsafePointer<Float>, rowStride: Int, rows: Int, columns: Int, sums: UnsafeMutablePointer<Float>
+  ) {
+    for row in 0..<rows {
+      for v in 0..<vectorsPerColumn {
+        let lane = v * Vector.scalarCount
+        let first = input + row * rowStride + lane
+        var even = load(sums + row * laneCount + lane)
+        var odd = Vector()
+        var column = 0
+        while column + 2 <= columns {
+          even += load(first + column * laneCount)
+          odd += load(first + (column + 1) * laneCount)
+          column += 2
+        }
+        if column < columns { even += load(first + column * laneCount) }
+        store(even + odd, to: sums + row * laneCount + lane)
+      }
+    }
+  }
+}

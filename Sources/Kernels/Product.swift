@@ -1,0 +1,150 @@
+public import KernelInterface
+
+extension VectorKernels {
+  /// Computes a product by register tiles; see `Product`.
+  ///
+  /// Column tiles are the outer loop: the few columns of a tile stay in the L1 cache while all rows of weights pass by.
+  public func product(_ product: Product) {
+    var column = 0
+    while column < product.columns {
+      let left = product.columns - column
+      #if VECTOR_WIDTH_16
+        if left >= 4 {
+          productRows(product, column, TileWidth<4>())
+          column += 4
+        } else if left == 3 {
+          productRows(product, column, TileWidth<3>())
+          column += 3
+        } else if left == 2 {
+          productRows(product, column, TileWidth<2>())
+          column += 2
+        } else {
+          productRows(product, column, TileWidth<1>())
+          column += 1
+        }
+      #elseif VECTOR_WIDTH_8
+        _ = left
+        productRows(product, column, TileWidth<2>())
+        column += 1
+      #else
+        _ = left
+        productRows(product, column, TileWidth<4>())
+        column += 1
+      #endif
+    }
+  }
+}
+
+/// Vectors across a tile, as a type: what makes the compiler unroll the tile into registers.
+struct TileWidth<let vectors: Int> {}
+/// Rows of a tile, as a type.
+struct TileHeight<let rows: Int> {}
+
+@inline(__always)
+private func productRows<let vectors: Int>(_ product: Product, _ column: Int, _ width: TileWidth<vectors>) {
+  var row = 0
+  #if VECTOR_WIDTH_16 || VECTOR_WIDTH_8
+    while row + 5 <= product.rows {
+      productTile(product, row, column, TileHeight<5>(), width)
+      row += 5
+    }
+    if row + 4 <= product.rows {
+      productTile(product, row, column, TileHeight<4>(), width)
+      row += 4
+    }
+  #endif
+  while row + 2 <= product.rows {
+    productTile(product, row, column, TileHeight<2>(), width)
+    row += 2
+  }
+  if row < product.rows { productTile(product, row, column, TileHeight<1>(), width) }
+}
+
+@inline(__always)
+private func productTile<let rows: Int, let vectors: Int>(
+  _ product: Product, _ row: Int, _ column: Int, _: TileHeight<rows>, _: TileWidth<vectors>
+) {
+  var sums = InlineArray<rows, InlineArray<vectors, Vector>>(repeating: InlineArray(repeating: Vector()))
+  switch product.epilogue {
+  case .bias(let bias), .biasLeakyReLU(let bias):
+    for r in 0..<rows {
+      let start = Vector(repeating: bias[row + r])
+      for v in 0..<vectors { sums[r][v] = start }
+    }
+  case .store, .accumulate, .leakyReLUGradient: break
+  }
+
+  var weights = product.weights + row * product.weightRowStride
+  let inputs = product.inputs + column * product.inputColumnStride
+  let weightRowStride = product.weightRowStride
+  let weightDepthStride = product.weightDepthStride
+  let inputColumnStride = product.inputColumnStride
+  let offsets = product.inputOffsets
+  for k in 0..<product.depth {
+    let input = inputs + Int(offsets[k])
+    var inputVectors = InlineArray<vectors, Vector>(repeating: Vector())
+    for v in 0..<vectors { inputVectors[v] = load(input + vectorOffset(v, inputColumnStride)) }
+    for r in 0..<rows {
+      let weight = Vector(repeating: weights[r * weightRowStride])
+      for v in 0..<vectors { sums[r][v] = multiplyAdd(sums[r][v], inputVectors[v], weight) }
+    }
+    weights += weightDepthStride
+  }
+
+  // One loop a case: only short loops over constant bounds unroll, and only unrolled tiles live in registers.
+  let outputRowStride = product.outputRowStride
+  let outputColumnStride = product.outputColumnStride
+  let tileOffset = row * outputRowStride + column * outputColumnStride
+  let outputs = product.outputs + tileOffset
+  switch product.epilogue {
+  case .store, .bias: break
+  case .accumulate:
+    for r in 0..<rows {
+      for v in 0..<vectors { sums[r][v] += load(outputs + r * outputRowStride + vectorOffset(v, outputColumnStride)) }
+    }
+  case .biasLeakyReLU:
+    for r in 0..<rows { for v in 0..<vectors { sums[r][v] = leakyReLU(sums[r][v]) } }
+  case .leakyReLUGradient(let activations):
+    for r in 0..<rows {
+      for v in 0..<vectors {
+        let offset = tileOffset + r * outputRowStride + vectorOffset(v, outputColumnStride)
+        sums[r][v] *= leakyReLUDerivative(load(activations + offset))
+      }
+    }
+  }
+  if product.lastColumnLanes < laneCount && column + vectors / vectorsPerColumn >= product.columns {
+    for r in 0..<rows {
+      storeCut(sums[r], lanes: product.lastColumnLanes, to: outputs + r * outputRowStride, outputColumnStride)
+    }
+    return
+  }
+  for r in 0..<rows {
+    for v in 0..<vectors { store(sums[r][v], to: outputs + r * outputRowStride + vectorOffset(v, outputColumnStride)) }
+  }
+}
+
+/// Stores a row of a tile whose last column ends after `lanes` floats.
+@inline(never)
+private func storeCut<let vectors: Int>(
+  _ sums: InlineArray<vectors, Vector>, lanes: Int, to outputs: UnsafeMutablePointer<Float>, _ columnStride: Int
+) {
+  let lastColumn = vectors / vectorsPerColumn - 1
+  for v in 0..<vectors {
+    let output = outputs + vectorOffset(v, columnStride)
+    guard v / vectorsPerColumn == lastColumn else {
+      store(sums[v], to: output)
+      continue
+    }
+    let first = (v % vectorsPerColumn) * Vector.scalarCount
+    for lane in 0..<Vector.scalarCount where first + lane < lanes { output[lane] = sums[v][lane] }
+  }
+}
+
+@inline(__always)
+func leakyReLU(_ x: Vector) -> Vector { x.replacing(with: x * leakyReLUSlope, where: x .< Vector()) }
+
+/// 1 where the activation is positive, the slope elsewhere: a leaky ReLU keeps the sign of its input.
+@inline(__always)
+func leakyReLUDerivative(_ activation: Vector) -> Vector {
+  Vector(repeating: leakyReLUSlope).replacing(with: Vector(repeating: 1), where: activation .> Vector())
+}

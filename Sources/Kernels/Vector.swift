@@ -1,0 +1,51 @@
+// The only place where the three builds of these files differ: the width of a vector and the tiles that fill the
+// registers (Package.swift defines VECTOR_WIDTH_n and FUSED_MULTIPLY_ADD for each).
+
+#if VECTOR_WIDTH_16
+  /// 16 images of one pixel: a whole lane group, in one of 32 registers.
+  typealias Vector = SIMD16<Float>
+  typealias IntegerVector = SIMD16<UInt32>
+  /// Columns of a product's register tile: 5 × 4 sums, 4 inputs, 1 weight.
+  let tileColumns = 4
+#elseif VECTOR_WIDTH_8
+  /// 8 images: half a lane group, in one of 16 registers.
+  typealias Vector = SIMD8<Float>
+  typealias IntegerVector = SIMD8<UInt32>
+  /// 5 × 1 pairs of sums, 1 pair of inputs, 1 weight.
+  let tileColumns = 1
+#else
+  /// 4 images: a quarter of a lane group.
+  typealias Vector = SIMD4<Float>
+  typealias IntegerVector = SIMD4<UInt32>
+  let tileColumns = 1
+#endif
+
+/// Vectors that make up 16 lanes.
+@inline(always) var vectorsPerColumn: Int { 16 / Vector.scalarCount }
+
+/// sum + a · b; one rounding where the CPU has fused multiply-add.
+@inline(always) func multiplyAdd(_ sum: Vector, _ a: Vector, _ b: Vector) -> Vector {
+  #if FUSED_MULTIPLY_ADD
+    sum.addingProduct(a, b)
+  #else
+    // Without the instruction, addingProduct is a library call for each lane.
+    sum + a * b
+  #endif
+}
+
+@inline(always) func load(_ pointer: UnsafePointer<Float>) -> Vector {
+  UnsafeRawPointer(pointer).loadUnaligned(as: Vector.self)
+}
+
+@inline(always) func load(_ pointer: UnsafeMutablePointer<Float>) -> Vector {
+  UnsafeRawPointer(pointer).loadUnaligned(as: Vector.self)
+}
+
+@inline(always) func store(_ vector: Vector, to pointer: UnsafeMutablePointer<Float>) {
+  UnsafeMutableRawPointer(pointer).storeBytes(of: vector, as: Vector.self)
+}
+
+/// Offset in floats of vector `index` of a tile whose columns are `columnStride` floats apart.
+@inline(always) func vectorOffset(_ index: Int, _ columnStride: Int) -> Int {
+  (index / vectorsPerColumn) * columnStride + (index % vectorsPerColumn) * Vector.scalarCount
+}
