@@ -63,10 +63,10 @@ let package = Package(
     .target(
       name: "Tensors", dependencies: ["CPlatform", "KernelInterface"] + kernelModules, swiftSettings: strict),
     .target(name: "Datasets", dependencies: ["CZlib", "Tensors"], swiftSettings: strict),
-    .target(name: "Diffusion", dependencies: ["Tensors"], swiftSettings: strict),
+    .target(name: "Diffusion", dependencies: ["KernelInterface", "Tensors"], swiftSettings: strict),
     .target(name: "Collectives", dependencies: ["CMPI", "Tensors"], swiftSettings: strict),
     .target(name: "Figures", dependencies: ["CCairo", "Tensors"], swiftSettings: strict),
-    .target(name: "Network", dependencies: ["Tensors", "Diffusion"], swiftSettings: strict),
+    .target(name: "Network", dependencies: ["KernelInterface", "Tensors", "Diffusion"], swiftSettings: strict),
     .target(
       name: "Training",
       dependencies: [

@@ -20,7 +20,7 @@ public struct ParameterLayout: Equatable, Sendable {
 
   /// All tensors, in the buffer's order.
   public let entries: [Entry]
-  /// Elements of the buffer, padding between tensors included. Padding is always zero.
+  /// Elements of the buffer with the padding between tensors, which is always zero.
   public let count: Int
   /// Elements without padding: the number of parameters.
   public let parameterCount: Int
@@ -58,11 +58,11 @@ public struct ParameterLayout: Equatable, Sendable {
   }
 
   /// The tensor of a name, or nil where the architecture has none of it.
-  public subscript(name: String) -> Entry? { indexByName[name].map { entries[$0] } }
+  public subscript(name name: String) -> Entry? { indexByName[name].map { entries[$0] } }
 
-  /// The offset of a tensor that the architecture is known to have.
-  func offset(_ name: String) -> Int {
-    guard let entry = self[name] else { preconditionFailure("no parameter is called \(name)") }
-    return entry.offset
+  /// A tensor that the architecture is known to have.
+  func entry(_ name: String) -> Entry {
+    guard let entry = self[name: name] else { preconditionFailure("no parameter is called \(name)") }
+    return entry
   }
 }

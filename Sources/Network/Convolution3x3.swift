@@ -1,0 +1,122 @@
+import KernelInterface
+import Tensors
+
+/// One 3×3 convolution ("same", zero padding) at one resolution, with its three passes.
+///
+/// Images are bordered, [channels][W + 2][W + 2][16]: the zero padding is in memory, so no pass has a special case for
+/// edges. A pointer to an image is to the first float of its border.
+final class Convolution3x3 {
+  let inputs: Int
+  let outputs: Int
+  let width: Int
+  private let kernels: any KernelSet
+  private let weightOffset: Int
+  private let biasOffset: Int
+  /// Weights of the input gradient: [inputs][outputs][3][3], both spatial axes reversed.
+  private let reversedWeights: FloatBuffer
+  /// Lane sums of the weights' gradient, [outputs][inputs·9][16], and of the bias's, [outputs][16].
+  private let weightSums: FloatBuffer
+  private let biasSums: FloatBuffer
+  private let forwardOffsets: AlignedBuffer<Int32>
+  private let backwardOffsets: AlignedBuffer<Int32>
+
+  init(
+    inputs: Int, outputs: Int, width: Int, weight: ParameterLayout.Entry, bias: ParameterLayout.Entry,
+    kernels: any KernelSet
+  ) {
+    self.inputs = inputs
+    self.outputs = outputs
+    self.width = width
+    self.kernels = kernels
+    weightOffset = weight.offset
+    biasOffset = bias.offset
+    reversedWeights = FloatBuffer(count: weight.count)
+    weightSums = FloatBuffer(count: weight.count * laneCount)
+    biasSums = FloatBuffer(count: bias.count * laneCount)
+    forwardOffsets = Self.offsets(channels: inputs, width: width)
+    backwardOffsets = Self.offsets(channels: outputs, width: width)
+  }
+
+  /// Where the neighbour (ky, kx) of a row's first pixel lies in channel c, for depth (c, ky, kx).
+  private static func offsets(channels: Int, width: Int) -> AlignedBuffer<Int32> {
+    let rowStride = (width + 2) * laneCount
+    let offsets = AlignedBuffer<Int32>(count: channels * 9)
+    for channel in 0..<channels {
+      for tap in 0..<9 {
+        let offset = channel * (width + 2) * rowStride + tap / 3 * rowStride + tap % 3 * laneCount
+        offsets[channel * 9 + tap] = Int32(offset)
+      }
+    }
+    return offsets
+  }
+
+  private var rowStride: Int { (width + 2) * laneCount }
+  private var planeStride: Int { (width + 2) * rowStride }
+  /// From the start of row y's border to its first pixel.
+  private func interior(_ y: Int) -> Int { (y + 1) * rowStride + laneCount }
+
+  /// Derives what the passes need from new parameters.
+  func prepare(_ parameters: UnsafePointer<Float>) {
+    let weights = parameters + weightOffset
+    for output in 0..<outputs {
+      for input in 0..<inputs {
+        for tap in 0..<9 {
+          reversedWeights.pointer[(input * outputs + output) * 9 + 8 - tap] = weights[(output * inputs + input) * 9 + tap]
+        }
+      }
+    }
+  }
+
+  /// output = leakyReLU(weights ⋆ input + bias).
+  func forward(
+    _ parameters: UnsafePointer<Float>, input: UnsafePointer<Float>, output: UnsafeMutablePointer<Float>
+  ) {
+    for y in 0..<width {
+      kernels.product(
+        Product(
+          weights: parameters + weightOffset, rowStride: inputs * 9, depthStride: 1,
+          inputs: input + y * rowStride, offsets: forwardOffsets.pointer, columnStride: laneCount,
+          outputs: output + interior(y), outputRowStride: planeStride, outputColumnStride: laneCount,
+          rows: outputs, depth: inputs * 9, columns: width, epilogue: .biasLeakyReLU(parameters + biasOffset)))
+    }
+  }
+
+  /// The gradient with respect to the input, from the one with respect to the sums before the activation.
+  ///
+  /// - Parameter activations: The input itself where it is a leaky ReLU's output, to give the gradient before that
+  ///   activation; nil to give the input's own.
+  func inputGradient(
+    sumGradient: UnsafePointer<Float>, activations: UnsafePointer<Float>?, result: UnsafeMutablePointer<Float>
+  ) {
+    for y in 0..<width {
+      let epilogue: Epilogue = activations.map { .leakyReLUGradient(activations: $0 + interior(y)) } ?? .store
+      kernels.product(
+        Product(
+          weights: reversedWeights.pointer, rowStride: outputs * 9, depthStride: 1,
+          inputs: sumGradient + y * rowStride, offsets: backwardOffsets.pointer, columnStride: laneCount,
+          outputs: result + interior(y), outputRowStride: planeStride, outputColumnStride: laneCount,
+          rows: inputs, depth: outputs * 9, columns: width, epilogue: epilogue))
+    }
+  }
+
+  /// Adds the gradients of weights and bias of 16 images to the lane sums.
+  func addWeightGradient(input: UnsafePointer<Float>, sumGradient: UnsafePointer<Float>) {
+    for y in 0..<width {
+      kernels.laneDot(
+        LaneDot(
+          left: sumGradient + interior(y), leftRowStride: planeStride, leftColumnStride: laneCount, leftRows: outputs,
+          right: input + y * rowStride, rightOffsets: forwardOffsets.pointer, rightColumnStride: laneCount,
+          rightRows: inputs * 9, columns: width, sums: weightSums.pointer))
+      kernels.addColumns(
+        sumGradient + interior(y), rowStride: planeStride, rows: outputs, columns: width, sums: biasSums.pointer)
+    }
+  }
+
+  /// Adds the lane sums to the gradient and starts new ones: the end of a canonical part.
+  func flush(into gradient: UnsafeMutablePointer<Float>) {
+    kernels.addLanes(weightSums.pointer, count: outputs * inputs * 9, into: gradient + weightOffset)
+    kernels.addLanes(biasSums.pointer, count: outputs, into: gradient + biasOffset)
+    weightSums.fill(0)
+    biasSums.fill(0)
+  }
+}

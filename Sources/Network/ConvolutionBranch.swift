@@ -1,0 +1,68 @@
+import KernelInterface
+import Tensors
+
+/// The convolutional branch (model.md, "Network", 1): layers of 3×3 convolutions at one or several resolutions.
+///
+/// Works on one lane group at a time and keeps that group's activations for the backward pass.
+final class ConvolutionBranch {
+  private let layers: [MultiScaleLayer]
+  private let kernels: any KernelSet
+  /// Output of every layer but the last, bordered.
+  private let activations: [FloatBuffer]
+  /// Gradients with respect to a layer's output, for two layers at a time.
+  private let gradients: [FloatBuffer]
+
+  init(_ architecture: Architecture, layout: ParameterLayout, kernels: any KernelSet) {
+    self.kernels = kernels
+    let width = architecture.spatialWidth
+    let plane = (width + 2) * (width + 2) * laneCount
+    layers = (0..<architecture.convolutionLayers).map { layer in
+      MultiScaleLayer(
+        layer: layer, inputs: layer == 0 ? architecture.colorCount : architecture.convolutionChannels,
+        architecture: architecture, layout: layout, kernels: kernels)
+    }
+    activations = (0..<architecture.convolutionLayers - 1).map { _ in
+      FloatBuffer(count: architecture.convolutionChannels * plane)
+    }
+    gradients = (0..<min(2, architecture.convolutionLayers - 1)).map { _ in
+      FloatBuffer(count: architecture.convolutionChannels * plane)
+    }
+  }
+
+  /// Derives what the passes need from new parameters.
+  func prepare(_ parameters: UnsafePointer<Float>) { for layer in layers { layer.prepare(parameters) } }
+
+  /// Computes the branch's features of 16 images.
+  ///
+  /// - Parameters:
+  ///   - noisy: x_t, bordered [C][W + 2][W + 2][16].
+  ///   - features: Receives [n_hidden_conv][W + 2][W + 2][16]; its border is left as it is (zero).
+  func forward(
+    _ parameters: UnsafePointer<Float>, noisy: UnsafePointer<Float>, features: UnsafeMutablePointer<Float>
+  ) {
+    var input = noisy
+    for (index, layer) in layers.enumerated() {
+      let output = index == layers.count - 1 ? features : activations[index].pointer
+      layer.forward(parameters, input: input, output: output)
+      input = UnsafePointer(output)
+    }
+  }
+
+  /// Adds all gradients of parameters of 16 images, given the gradient of the features.
+  ///
+  /// - Parameters:
+  ///   - featureGradient: With one scale the gradient before the last layer's activation, else that of the features
+  ///     themselves (`MultiScaleLayer.backward`). Overwritten.
+  func backward(noisy: UnsafePointer<Float>, featureGradient: UnsafeMutablePointer<Float>) {
+    var outputGradient = featureGradient
+    for index in layers.indices.reversed() {
+      let input = index == 0 ? noisy : UnsafePointer(activations[index - 1].pointer)
+      let inputGradient = index == 0 ? nil : gradients[index % 2 % gradients.count].pointer
+      layers[index].backward(input: input, outputGradient: outputGradient, inputGradient: inputGradient)
+      if let inputGradient { outputGradient = inputGradient }
+    }
+  }
+
+  /// Adds the lane sums to the gradient and starts new ones: the end of a canonical part.
+  func flush(into gradient: UnsafeMutablePointer<Float>) { for layer in layers { layer.flush(into: gradient) } }
+}

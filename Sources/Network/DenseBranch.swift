@@ -1,0 +1,198 @@
+import KernelInterface
+import Tensors
+
+/// The dense branch (model.md, "Network", 2): fully connected layers with a leaky ReLU after every one.
+///
+/// Runs over all lane groups at once, so that its weights, 97 % of the model, stream through the caches once a pass. The
+/// forward pass works in lanes, [group][features][16]. The backward pass works on rows of features, [image][features]:
+/// there both gradients are products whose vectors run along the weights' rows, which then need no transpose.
+final class DenseBranch {
+  /// Widths from C·H·W to H·W·outputs.
+  private let widths: [Int]
+  private let weights: [ParameterLayout.Entry]
+  private let biases: [ParameterLayout.Entry]
+  private let kernels: any KernelSet
+  /// Output of layer l: [group][widths[l + 1]][16].
+  private let activations: [FloatBuffer]
+  /// Input of layer l as rows: [image][rowStride(l)]; l = layers: the output.
+  private let rows: [FloatBuffer]
+  /// Gradients before layer l's activation as rows, for two layers at a time.
+  private let gradients: [FloatBuffer]
+  /// Where element k of the branch's input lies in a bordered image, and k · 16 for the other layers.
+  private let imageOffsets: AlignedBuffer<Int32>
+  private let laneOffsets: AlignedBuffer<Int32>
+  /// k · rowStride and k · width: depth strides of the backward products.
+  private let rowOffsets: [AlignedBuffer<Int32>]
+  private let weightOffsets: [AlignedBuffer<Int32>]
+  private let imageStride: Int
+  private let panel: FloatBuffer
+  private let panelSum: CanonicalSum
+  /// Rows of a weight gradient that are computed together: its parts then stay in the L2 cache while they are added.
+  private static let panelRows = 20
+
+  /// - Parameters:
+  ///   - groupCapacity: Lane groups of the largest minibatch.
+  ///   - partCapacity: Canonical parts of it.
+  ///   - forTraining: Whether a backward pass will be asked for.
+  init?(
+    _ architecture: Architecture, layout: ParameterLayout, groupCapacity: Int, partCapacity: Int, forTraining: Bool,
+    kernels: any KernelSet
+  ) {
+    guard architecture.hasDenseBranch else { return nil }
+    self.kernels = kernels
+    let widths = architecture.denseLowerWidths
+    self.widths = widths
+    weights = (0..<widths.count - 1).map { layout.entry("dense_lower.\($0).weight") }
+    biases = (0..<widths.count - 1).map { layout.entry("dense_lower.\($0).bias") }
+    activations = widths.dropFirst().map { FloatBuffer(count: groupCapacity * $0 * laneCount) }
+    let images = forTraining ? groupCapacity * laneCount : 0
+    let widest = widths.map(Self.padded).max() ?? 0
+    rows = widths.map { FloatBuffer(count: images * Self.padded($0)) }
+    gradients = (0..<2).map { _ in FloatBuffer(count: images * widest) }
+    let width = architecture.spatialWidth
+    imageStride = bordered(architecture.colorCount, width)
+    imageOffsets = AlignedBuffer(count: architecture.imageElements)
+    for element in 0..<architecture.imageElements {
+      let (channel, pixel) = element.quotientAndRemainder(dividingBy: width * width)
+      let row = channel * (width + 2) + pixel / width + 1
+      imageOffsets[element] = Int32((row * (width + 2) + pixel % width + 1) * laneCount)
+    }
+    func multiples(of stride: Int, count: Int) -> AlignedBuffer<Int32> {
+      let offsets = AlignedBuffer<Int32>(count: count)
+      for k in 0..<count { offsets[k] = Int32(k * stride) }
+      return offsets
+    }
+    laneOffsets = multiples(of: laneCount, count: widths.max() ?? 0)
+    rowOffsets = widths.map { multiples(of: Self.padded($0), count: images) }
+    weightOffsets = (0..<widths.count - 1).map { multiples(of: widths[$0], count: forTraining ? widths[$0 + 1] : 0) }
+    let panelCount = forTraining ? Self.panelRows * widest : 0
+    panel = FloatBuffer(count: panelCount)
+    panelSum = CanonicalSum(count: panelCount, parts: partCapacity, kernels: kernels)
+  }
+
+  /// Width of a row of features: whole vectors, and no multiple of 2 KiB, which would crowd few sets of the L1 cache.
+  private static func padded(_ width: Int) -> Int {
+    let whole = (width + laneCount - 1) / laneCount * laneCount
+    return whole % 512 == 0 ? whole + laneCount : whole
+  }
+
+  private var layerCount: Int { widths.count - 1 }
+
+  /// The branch's output of a group: [H·W][outputs][16].
+  func output(group: Int) -> UnsafeMutablePointer<Float> {
+    activations[layerCount - 1].pointer + group * widths[layerCount] * laneCount
+  }
+
+  /// Computes all layers for `groups` lane groups of bordered images.
+  func forward(_ parameters: UnsafePointer<Float>, noisy: UnsafePointer<Float>, groups: Int) {
+    for layer in 0..<layerCount {
+      let isFirst = layer == 0
+      kernels.product(
+        Product(
+          weights: parameters + weights[layer].offset, rowStride: widths[layer], depthStride: 1,
+          inputs: isFirst ? noisy : UnsafePointer(activations[layer - 1].pointer),
+          offsets: isFirst ? imageOffsets.pointer : laneOffsets.pointer,
+          columnStride: isFirst ? imageStride : widths[layer] * laneCount,
+          outputs: activations[layer].pointer, outputRowStride: laneCount,
+          outputColumnStride: widths[layer + 1] * laneCount,
+          rows: widths[layer + 1], depth: widths[layer], columns: groups,
+          epilogue: .biasLeakyReLU(parameters + biases[layer].offset)))
+    }
+  }
+
+  /// Computes the gradients of all weights and biases.
+  ///
+  /// - Parameters:
+  ///   - noisy: What `forward` was given.
+  ///   - outputGradients: Of each group, before the last activation: [group][H·W·outputs][16].
+  ///   - parts: Lane groups of each canonical part, in order.
+  ///   - gradient: Receives the sums over all parts, or has them added where `accumulating`.
+  func backward(
+    _ parameters: UnsafePointer<Float>, noisy: UnsafePointer<Float>, outputGradients: UnsafePointer<Float>,
+    parts: [Range<Int>], gradient: UnsafeMutablePointer<Float>, accumulating: Bool
+  ) {
+    let groups = parts.last?.upperBound ?? 0
+    toRows(noisy, stride: imageStride, offsets: imageOffsets, width: 0, groups: groups, into: rows[0])
+    for layer in 1..<layerCount {
+      toRows(
+        activations[layer - 1].pointer, stride: widths[layer] * laneCount, offsets: laneOffsets, width: layer,
+        groups: groups, into: rows[layer])
+    }
+    toRows(
+      outputGradients, stride: widths[layerCount] * laneCount, offsets: laneOffsets, width: layerCount, groups: groups,
+      into: gradients[layerCount % 2])
+    for layer in (0..<layerCount).reversed() {
+      let outputGradient = gradients[(layer + 1) % 2]
+      addWeightGradient(layer, outputGradient, parts, gradient, accumulating)
+      addBiasGradient(layer, outputGradient, parts, gradient, accumulating)
+      if layer > 0 {
+        kernels.product(
+          Product(
+            weights: outputGradient.pointer, rowStride: Self.padded(widths[layer + 1]), depthStride: 1,
+            inputs: parameters + weights[layer].offset, offsets: weightOffsets[layer].pointer, columnStride: laneCount,
+            outputs: gradients[layer % 2].pointer, outputRowStride: Self.padded(widths[layer]),
+            outputColumnStride: laneCount, rows: groups * laneCount, depth: widths[layer + 1],
+            columns: (widths[layer] + laneCount - 1) / laneCount,
+            epilogue: .leakyReLUGradient(activations: rows[layer].pointer)))
+      }
+    }
+  }
+
+  private func toRows(
+    _ lanes: UnsafePointer<Float>, stride: Int, offsets: AlignedBuffer<Int32>, width: Int, groups: Int,
+    into rows: FloatBuffer
+  ) {
+    let rowStride = Self.padded(widths[width])
+    for group in 0..<groups {
+      kernels.transposeLanes(
+        lanes + group * stride, offsets: offsets.pointer, count: widths[width],
+        rows: rows.pointer + group * laneCount * rowStride, rowStride: rowStride)
+    }
+  }
+
+  /// ∂W[o][i] = Σ_b ∂sum[b][o]·input[b][i], part by part, added by the fixed tree.
+  private func addWeightGradient(
+    _ layer: Int, _ outputGradient: FloatBuffer, _ parts: [Range<Int>], _ gradient: UnsafeMutablePointer<Float>,
+    _ accumulating: Bool
+  ) {
+    let outputStride = Self.padded(widths[layer + 1])
+    let inputStride = Self.padded(widths[layer])
+    let columns = (widths[layer] + laneCount - 1) / laneCount
+    var row = 0
+    while row < widths[layer + 1] {
+      let count = min(Self.panelRows, widths[layer + 1] - row)
+      for part in parts {
+        let firstImage = part.lowerBound * laneCount
+        var product = Product(
+          weights: outputGradient.pointer + firstImage * outputStride + row, rowStride: 1, depthStride: outputStride,
+          inputs: rows[layer].pointer + firstImage * inputStride, offsets: rowOffsets[layer].pointer,
+          columnStride: laneCount, outputs: panel.pointer, outputRowStride: widths[layer],
+          outputColumnStride: laneCount, rows: count, depth: part.count * laneCount, columns: columns,
+          epilogue: .store)
+        product.lastColumnLanes = widths[layer] - (columns - 1) * laneCount
+        kernels.product(product)
+        panelSum.add(panel.pointer, count: count * widths[layer])
+      }
+      panelSum.finish(
+        into: gradient + weights[layer].offset + row * widths[layer], count: count * widths[layer],
+        accumulating: accumulating)
+      row += count
+    }
+  }
+
+  private func addBiasGradient(
+    _ layer: Int, _ outputGradient: FloatBuffer, _ parts: [Range<Int>], _ gradient: UnsafeMutablePointer<Float>,
+    _ accumulating: Bool
+  ) {
+    let stride = Self.padded(widths[layer + 1])
+    let count = widths[layer + 1]
+    for part in parts {
+      panel.pointer.update(repeating: 0, count: count)
+      for image in part.lowerBound * laneCount..<part.upperBound * laneCount {
+        kernels.addArray(outputGradient.pointer + image * stride, into: panel.pointer, count: count)
+      }
+      panelSum.add(panel.pointer, count: count)
+    }
+    panelSum.finish(into: gradient + biases[layer].offset, count: count, accumulating: accumulating)
+  }
+}

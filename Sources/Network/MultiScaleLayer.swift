@@ -1,0 +1,126 @@
+import KernelInterface
+import Tensors
+
+/// A convolutional layer at `n_scales` resolutions: output = (1/S)·Σ_s double^s(leakyReLU(conv_s(meanpool_{2^s}(input)))).
+///
+/// With one scale it is that scale's convolution, and the gradient it takes is the one before the activation: whoever
+/// computes it multiplies by the activation's derivative while the numbers are in registers.
+final class MultiScaleLayer {
+  private let convolutions: [Convolution3x3]
+  private let kernels: any KernelSet
+  private let channels: Int
+  private let inputs: Int
+  private let width: Int
+  // For more than one scale; index s - 1 or s. All bordered, at width W/2^s.
+  private let pooledInputs: [FloatBuffer]
+  private let scaleOutputs: [FloatBuffer]
+  private let accumulated: [FloatBuffer]
+  private let inputGradients: [FloatBuffer]
+
+  init(layer: Int, inputs: Int, architecture: Architecture, layout: ParameterLayout, kernels: any KernelSet) {
+    self.kernels = kernels
+    self.inputs = inputs
+    channels = architecture.convolutionChannels
+    width = architecture.spatialWidth
+    let scales = architecture.scaleCount
+    let channels = channels
+    let width = width
+    convolutions = (0..<scales).map { scale in
+      let name = "conv.\(layer).scale\(scale)"
+      return Convolution3x3(
+        inputs: inputs, outputs: channels, width: width >> scale, weight: layout.entry("\(name).weight"),
+        bias: layout.entry("\(name).bias"), kernels: kernels)
+    }
+    func buffers(_ scaleRange: Range<Int>, _ channels: Int) -> [FloatBuffer] {
+      guard scales > 1 else { return [] }
+      return scaleRange.map { FloatBuffer(count: bordered(channels, width >> $0)) }
+    }
+    pooledInputs = buffers(1..<scales, inputs)
+    scaleOutputs = buffers(0..<scales, channels)
+    accumulated = buffers(1..<scales, channels)
+    inputGradients = buffers(1..<scales, inputs)
+  }
+
+  func prepare(_ parameters: UnsafePointer<Float>) { for convolution in convolutions { convolution.prepare(parameters) } }
+
+  func flush(into gradient: UnsafeMutablePointer<Float>) {
+    for convolution in convolutions { convolution.flush(into: gradient) }
+  }
+
+  /// Computes the layer of 16 images; all images are bordered.
+  func forward(
+    _ parameters: UnsafePointer<Float>, input: UnsafePointer<Float>, output: UnsafeMutablePointer<Float>
+  ) {
+    guard convolutions.count > 1 else {
+      convolutions[0].forward(parameters, input: input, output: output)
+      return
+    }
+    let coarsest = convolutions.count - 1
+    for scale in 1...coarsest {
+      let finer = scale == 1 ? input : UnsafePointer(pooledInputs[scale - 2].pointer)
+      kernels.halve(
+        finer, into: pooledInputs[scale - 1].pointer, channels: inputs, coarseWidth: width >> scale, scale: 0.25)
+    }
+    // From the coarsest to the finest: sum_s = leakyReLU(conv_s) + double(sum_{s+1}).
+    for scale in (0...coarsest).reversed() {
+      let scaleInput = scale == 0 ? input : UnsafePointer(pooledInputs[scale - 1].pointer)
+      convolutions[scale].forward(parameters, input: scaleInput, output: scaleOutputs[scale].pointer)
+      let sum = scale == 0 ? output : accumulated[scale - 1].pointer
+      kernels.scale(scaleOutputs[scale].pointer, by: 1, into: sum, count: bordered(channels, width >> scale))
+      if scale < coarsest {
+        kernels.addDoubled(
+          accumulated[scale].pointer, into: sum, channels: channels, coarseWidth: width >> (scale + 1), scale: 1)
+      }
+    }
+    kernels.scale(output, by: 1 / Float(convolutions.count), into: output, count: bordered(channels, width))
+  }
+
+  /// Adds the gradients of the parameters of 16 images and gives that of the input.
+  ///
+  /// - Parameters:
+  ///   - input: What `forward` was given.
+  ///   - outputGradient: With one scale: before the activation. With several: of the output. Overwritten.
+  ///   - inputGradient: Receives the same kind of gradient for the layer below, or nil for none.
+  func backward(
+    input: UnsafePointer<Float>, outputGradient: UnsafeMutablePointer<Float>,
+    inputGradient: UnsafeMutablePointer<Float>?
+  ) {
+    guard convolutions.count > 1 else {
+      convolutions[0].addWeightGradient(input: input, sumGradient: outputGradient)
+      if let inputGradient {
+        convolutions[0].inputGradient(sumGradient: outputGradient, activations: input, result: inputGradient)
+      }
+      return
+    }
+    let coarsest = convolutions.count - 1
+    kernels.scale(
+      outputGradient, by: 1 / Float(convolutions.count), into: outputGradient, count: bordered(channels, width))
+    // The gradient of doubling adds 2 × 2 blocks; it must be taken before a scale's own activation masks the gradient.
+    for scale in 1...coarsest {
+      let finer = scale == 1 ? outputGradient : accumulated[scale - 2].pointer
+      kernels.halve(
+        finer, into: accumulated[scale - 1].pointer, channels: channels, coarseWidth: width >> scale, scale: 1)
+    }
+    for scale in 0...coarsest {
+      let gradient = scale == 0 ? outputGradient : accumulated[scale - 1].pointer
+      let scaleInput = scale == 0 ? input : UnsafePointer(pooledInputs[scale - 1].pointer)
+      kernels.applyLeakyReLUGradient(
+        activations: scaleOutputs[scale].pointer, gradient: gradient, count: bordered(channels, width >> scale))
+      convolutions[scale].addWeightGradient(input: scaleInput, sumGradient: gradient)
+      if let inputGradient {
+        let result = scale == 0 ? inputGradient : inputGradients[scale - 1].pointer
+        convolutions[scale].inputGradient(sumGradient: gradient, activations: nil, result: result)
+      }
+    }
+    guard let inputGradient else { return }
+    // The gradient of mean pooling spreads a quarter to each pixel, from the coarsest down.
+    for scale in (1...coarsest).reversed() {
+      let finer = scale == 1 ? inputGradient : inputGradients[scale - 2].pointer
+      kernels.addDoubled(
+        inputGradients[scale - 1].pointer, into: finer, channels: inputs, coarseWidth: width >> scale, scale: 0.25)
+    }
+  }
+}
+
+/// Floats of a bordered image of 16 lanes.
+func bordered(_ channels: Int, _ width: Int) -> Int { channels * (width + 2) * (width + 2) * laneCount }

@@ -1,0 +1,151 @@
+public import Diffusion
+public import KernelInterface
+public import Tensors
+
+/// The network of the reverse process: x_t and t to the readouts m and g, and the gradients of the objective.
+///
+/// Composes the branches over lane groups of 16 images. The dense branch runs over all groups at once; the convolutional
+/// and upper branches run forward and backward group by group, so that activations never leave the caches.
+public final class ReverseModel {
+  /// The sizes it was built for.
+  public let architecture: Architecture
+  /// Where its parameters lie.
+  public let layout: ParameterLayout
+  private let kernels: any KernelSet
+  private let convolutions: ConvolutionBranch
+  private let dense: DenseBranch?
+  private let upper: UpperBranch
+  /// The concatenated features of a lane group, bordered [upper inputs][W + 2][W + 2][16], and their gradient.
+  private let features: FloatBuffer
+  private let featureGradient: FloatBuffer
+  /// [group][H·W·outputs][16].
+  private let denseGradients: FloatBuffer
+  private let partGradient: FloatBuffer
+  private let partSum: CanonicalSum
+  /// The parameters behind the dense branch's: those whose gradients are summed a lane group at a time.
+  private let narrowRange: Range<Int>
+
+  /// Allocates everything that a pass needs.
+  ///
+  /// - Parameters:
+  ///   - groupCapacity: Lane groups of the largest minibatch.
+  ///   - partCapacity: Its canonical parts.
+  ///   - forTraining: Whether `gradient` will be called.
+  public init(
+    _ architecture: Architecture, layout: ParameterLayout, kernels: any KernelSet, groupCapacity: Int,
+    partCapacity: Int, forTraining: Bool
+  ) {
+    self.architecture = architecture
+    self.layout = layout
+    self.kernels = kernels
+    convolutions = ConvolutionBranch(architecture, layout: layout, kernels: kernels)
+    dense = DenseBranch(
+      architecture, layout: layout, groupCapacity: groupCapacity, partCapacity: partCapacity, forTraining: forTraining,
+      kernels: kernels)
+    upper = UpperBranch(architecture, layout: layout, kernels: kernels)
+    features = FloatBuffer(count: bordered(architecture.upperInputs, architecture.spatialWidth))
+    featureGradient = FloatBuffer(count: forTraining ? features.count : 0)
+    let denseOutputs = architecture.denseLowerWidths.last ?? 0
+    denseGradients = FloatBuffer(count: forTraining ? groupCapacity * denseOutputs * laneCount : 0)
+    narrowRange = layout.entry("dense_upper.\(architecture.denseUpperLayers - 1).weight").offset..<layout.count
+    partGradient = FloatBuffer(count: forTraining ? layout.count : 0)
+    partSum = CanonicalSum(
+      count: forTraining ? narrowRange.count : 0, parts: forTraining ? partCapacity : 1, kernels: kernels)
+  }
+
+  /// Derives what the passes need from new parameters; to be called after every change of them.
+  public func prepare(_ parameters: FloatBuffer) {
+    convolutions.prepare(parameters.pointer)
+    upper.prepare(parameters.pointer)
+  }
+
+  /// Computes the objective and its gradient for a rank's part of a minibatch.
+  ///
+  /// - Parameters:
+  ///   - parameters: Laid out by `layout`, and `prepare`d.
+  ///   - batch: The diffused images; its `divergence` receives every image's KL.
+  ///   - parts: Lane groups of each canonical part, in order; empty parts count.
+  ///   - gradient: Receives Σ weight·∂KL over all images, laid out by `layout`.
+  ///   - accumulating: Whether the gradient is added to what is there (several draws of t).
+  public func gradient(
+    _ parameters: FloatBuffer, batch: DiffusedBatch, parts: [Range<Int>], gradient: FloatBuffer, accumulating: Bool
+  ) {
+    let groups = parts.last?.upperBound ?? 0
+    precondition(groups <= batch.groupCapacity && gradient.count >= layout.count, "buffers are too small")
+    dense?.forward(parameters.pointer, noisy: batch.noisy.pointer, groups: groups)
+    batch.divergence.fill(0)
+    for part in parts {
+      partGradient.pointer.advanced(by: narrowRange.lowerBound).update(repeating: 0, count: narrowRange.count)
+      for group in part { trainGroup(group, parameters, batch) }
+      convolutions.flush(into: partGradient.pointer)
+      upper.flush(into: partGradient.pointer)
+      partSum.add(partGradient.pointer + narrowRange.lowerBound, count: narrowRange.count)
+    }
+    partSum.finish(
+      into: gradient.pointer + narrowRange.lowerBound, count: narrowRange.count, accumulating: accumulating)
+    dense?.backward(
+      parameters.pointer, noisy: batch.noisy.pointer, outputGradients: denseGradients.pointer, parts: parts,
+      gradient: gradient.pointer, accumulating: accumulating)
+  }
+
+  private func trainGroup(_ group: Int, _ parameters: FloatBuffer, _ batch: DiffusedBatch) {
+    let noisy = UnsafePointer(batch.noisy.pointer + group * batch.noisyStride)
+    computeFeatures(group, parameters, noisy)
+    upper.train(
+      parameters.pointer, features: features.pointer, featureGradient: featureGradient.pointer,
+      basis: batch.basis(group), target: batch.target(group), coefficients: batch.coefficients(group),
+      divergence: batch.divergence.pointer + group * laneCount)
+    if dense != nil {
+      let outputs = architecture.denseLowerOutputs
+      let pixels = architecture.spatialWidth * architecture.spatialWidth
+      copyDenseChannels { channel, pixel, output in
+        (denseGradients.pointer + (group * pixels * outputs + output) * laneCount)
+          .update(from: featureGradient.pointer + channel + pixel, count: laneCount)
+      }
+    }
+    convolutions.backward(noisy: noisy, featureGradient: featureGradient.pointer)
+  }
+
+  /// Fills `features`: the convolutions' channels, then the dense branch's.
+  private func computeFeatures(_ group: Int, _ parameters: FloatBuffer, _ noisy: UnsafePointer<Float>) {
+    convolutions.forward(parameters.pointer, noisy: noisy, features: features.pointer)
+    guard let dense else { return }
+    let output = dense.output(group: group)
+    copyDenseChannels { channel, pixel, index in
+      (features.pointer + channel + pixel).update(from: output + index * laneCount, count: laneCount)
+    }
+  }
+
+  /// Visits the dense branch's values: (offset of the channel's plane, offset of the pixel, index in [H][W][outputs]).
+  @inline(__always)
+  private func copyDenseChannels(_ visit: (Int, Int, Int) -> Void) {
+    let width = architecture.spatialWidth
+    let outputs = architecture.denseLowerOutputs
+    for output in 0..<outputs {
+      let channel = (architecture.convolutionChannels + output) * bordered(1, width)
+      for y in 0..<width {
+        for x in 0..<width {
+          visit(channel, ((y + 1) * (width + 2) + x + 1) * laneCount, (y * width + x) * outputs + output)
+        }
+      }
+    }
+  }
+
+  /// Computes the readouts m and g of lane groups of images: sampling and evaluation.
+  ///
+  /// - Parameters:
+  ///   - batch: Its `noisy` images and temporal `basis` are read.
+  ///   - groups: How many lane groups.
+  ///   - readouts: Receives [group][2·C][H·W][16]: for each colour m, then g.
+  public func readouts(_ parameters: FloatBuffer, batch: DiffusedBatch, groups: Int, into readouts: FloatBuffer) {
+    let stride = 2 * batch.targetStride
+    precondition(groups <= batch.groupCapacity && readouts.count >= groups * stride, "buffers are too small")
+    dense?.forward(parameters.pointer, noisy: batch.noisy.pointer, groups: groups)
+    for group in 0..<groups {
+      computeFeatures(group, parameters, batch.noisy.pointer + group * batch.noisyStride)
+      upper.forward(
+        parameters.pointer, features: features.pointer, basis: batch.basis(group),
+        readouts: readouts.pointer + group * stride)
+    }
+  }
+}
