@@ -7,7 +7,7 @@ public enum CIFARFile {
   private static let shape = ImageShape(colors: 3, height: 32, width: 32)
   private static let recordBytes = 1 + shape.elements
   private static let labels: ClosedRange<UInt8> = 0...9
-  /// Ten times what the published files hold; the format itself says nothing about how much is to come.
+  /// Ten times what a published file holds; the format itself says nothing about how much is to come.
   private static let largestCount = 100_000
 
   /// Reads all images of several files, in their order; the labels are checked and dropped.
@@ -19,11 +19,12 @@ public enum CIFARFile {
   ///   or with a label that is none.
   public static func readImages(_ paths: [String], name: String) throws(InputError) -> ImageDataset {
     var pixels: [UInt8] = []
-    for path in paths { try appendImages(of: path, to: &pixels) }
+    for path in paths { try appendImages(of: path, atMost: largestCount, to: &pixels) }
     return ImageDataset(name: name, shape: shape, pixels: pixels)
   }
 
-  private static func appendImages(of path: String, to pixels: inout [UInt8]) throws(InputError) {
+  /// Appends the images of one file, refusing to inflate more than `largestCount`.
+  static func appendImages(of path: String, atMost largestCount: Int, to pixels: inout [UInt8]) throws(InputError) {
     var file = try GzipFile.open(path)
     let records = try file.bytes(upTo: largestCount * recordBytes + 1)
     guard records.count <= largestCount * recordBytes else {
