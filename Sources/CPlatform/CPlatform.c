@@ -1,5 +1,7 @@
 #include "CPlatform.h"
 
+#include <unistd.h>
+
 int cplatform_x86_level(void) {
 #if defined(__x86_64__)
   __builtin_cpu_init();
@@ -9,4 +11,12 @@ int cplatform_x86_level(void) {
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2")) return 3;
 #endif
   return 1;
+}
+
+long cplatform_l2_bytes(void) {
+#ifdef _SC_LEVEL2_CACHE_SIZE
+  long bytes = sysconf(_SC_LEVEL2_CACHE_SIZE);
+  if (bytes > 0) return bytes;
+#endif
+  return 512 * 1024;
 }

@@ -25,6 +25,29 @@ public protocol KernelSet: Sendable {
     _ columns: UnsafePointer<Float>, offsets: UnsafePointer<Int32>, count: Int, rows: UnsafeMutablePointer<Float>,
     rowStride: Int)
 
+  // MARK: Winograd's convolution
+
+  /// transformed = Bᵀ x B of every tile of a strip, [36][channels][tiles][16].
+  func winogradInput(
+    _ images: UnsafePointer<Float>, channels: Int, strip: WinogradStrip, transformed: UnsafeMutablePointer<Float>)
+  /// images = leakyReLU(Aᵀ m A + bias) of every tile of a strip.
+  func winogradOutput(
+    _ products: UnsafePointer<Float>, channels: Int, strip: WinogradStrip, bias: UnsafePointer<Float>,
+    images: UnsafeMutablePointer<Float>)
+  /// transformed = A dy Aᵀ of every tile of a strip: the adjoint of `winogradOutput`'s sums.
+  func winogradOutputAdjoint(
+    _ gradients: UnsafePointer<Float>, channels: Int, strip: WinogradStrip, transformed: UnsafeMutablePointer<Float>)
+  /// images += B v Bᵀ of every tile of a strip, the adjoint of `winogradInput`; strips come in order, row by row.
+  func winogradInputAdjoint(
+    _ transformed: UnsafePointer<Float>, channels: Int, strip: WinogradStrip, images: UnsafeMutablePointer<Float>)
+  /// transformed[position][output][input] = G g Gᵀ of weights [outputs][inputs][3][3].
+  func winogradWeights(
+    _ weights: UnsafePointer<Float>, outputs: Int, inputs: Int, transformed: UnsafeMutablePointer<Float>)
+  /// gradient[output][input][3][3] += Gᵀ dU G, the adjoint of `winogradWeights`.
+  func winogradWeightsAdjoint(
+    _ transformed: UnsafePointer<Float>, positionStride: Int, outputStride: Int, outputs: Int, inputs: Int,
+    gradient: UnsafeMutablePointer<Float>)
+
   // MARK: Random numbers
 
   /// Fills numbers[element][lane] with uniforms in (0, 1); `numbers` has room for a multiple of 4 elements.

@@ -4,12 +4,14 @@ import Tensors
 /// One 3×3 convolution ("same", zero padding) at one resolution, with its three passes.
 ///
 /// Images are bordered, [channels][W + 2][W + 2][16]: the zero padding is in memory, so no pass has a special case for
-/// edges. A pointer to an image is to the first float of its border.
+/// edges. A pointer to an image is to the first float of its border. Uses Winograd's algorithm where it applies; else the
+/// sums are taken directly, as products whose depth runs over (channel, ky, kx).
 final class Convolution3x3 {
   let inputs: Int
   let outputs: Int
   let width: Int
   private let kernels: any KernelSet
+  private let winograd: WinogradConvolution?
   private let weightOffset: Int
   private let biasOffset: Int
   /// Weights of the input gradient: [inputs][outputs][3][3], both spatial axes reversed.
@@ -22,7 +24,7 @@ final class Convolution3x3 {
 
   init(
     inputs: Int, outputs: Int, width: Int, weight: ParameterLayout.Entry, bias: ParameterLayout.Entry,
-    kernels: any KernelSet
+    workspace: WinogradWorkspace, kernels: any KernelSet
   ) {
     self.inputs = inputs
     self.outputs = outputs
@@ -30,8 +32,13 @@ final class Convolution3x3 {
     self.kernels = kernels
     weightOffset = weight.offset
     biasOffset = bias.offset
-    reversedWeights = FloatBuffer(count: weight.count)
-    weightSums = FloatBuffer(count: weight.count * laneCount)
+    let usesWinograd = WinogradConvolution.isApplicable(inputs: inputs, outputs: outputs, width: width)
+    winograd =
+      usesWinograd
+      ? WinogradConvolution(inputs: inputs, outputs: outputs, width: width, workspace: workspace, kernels: kernels)
+      : nil
+    reversedWeights = FloatBuffer(count: usesWinograd ? 0 : weight.count)
+    weightSums = FloatBuffer(count: usesWinograd ? 0 : weight.count * laneCount)
     biasSums = FloatBuffer(count: bias.count * laneCount)
     forwardOffsets = Self.offsets(channels: inputs, width: width)
     backwardOffsets = Self.offsets(channels: outputs, width: width)
@@ -58,6 +65,10 @@ final class Convolution3x3 {
   /// Derives what the passes need from new parameters.
   func prepare(_ parameters: UnsafePointer<Float>) {
     let weights = parameters + weightOffset
+    if let winograd {
+      winograd.prepare(weights: weights)
+      return
+    }
     for output in 0..<outputs {
       for input in 0..<inputs {
         for tap in 0..<9 {
@@ -71,6 +82,10 @@ final class Convolution3x3 {
   func forward(
     _ parameters: UnsafePointer<Float>, input: UnsafePointer<Float>, output: UnsafeMutablePointer<Float>
   ) {
+    if let winograd {
+      winograd.forward(input: input, bias: parameters + biasOffset, output: output)
+      return
+    }
     for y in 0..<width {
       kernels.product(
         Product(
@@ -81,13 +96,34 @@ final class Convolution3x3 {
     }
   }
 
-  /// The gradient with respect to the input, from the one with respect to the sums before the activation.
+  /// Adds the gradients of weights and bias of 16 images to the lane sums and gives that of the input.
   ///
-  /// - Parameter activations: The input itself where it is a leaky ReLU's output, to give the gradient before that
-  ///   activation; nil to give the input's own.
-  func inputGradient(
-    sumGradient: UnsafePointer<Float>, activations: UnsafePointer<Float>?, result: UnsafeMutablePointer<Float>
+  /// - Parameters:
+  ///   - sumGradient: With respect to the sums before the activation; its border is zero or, behind Winograd's pass, not
+  ///     read.
+  ///   - activations: The input itself where it is a leaky ReLU's output, to give the gradient before that activation;
+  ///     nil to give the input's own.
+  ///   - result: Receives the input's gradient; nil if it is not wanted.
+  func backward(
+    input: UnsafePointer<Float>, sumGradient: UnsafePointer<Float>, activations: UnsafePointer<Float>?,
+    result: UnsafeMutablePointer<Float>?
   ) {
+    for y in 0..<width {
+      kernels.addColumns(
+        sumGradient + interior(y), rowStride: planeStride, rows: outputs, columns: width, sums: biasSums.pointer)
+    }
+    if let winograd {
+      winograd.backward(input: input, sumGradient: sumGradient, activations: activations, result: result)
+      return
+    }
+    for y in 0..<width {
+      kernels.laneDot(
+        LaneDot(
+          left: sumGradient + interior(y), leftRowStride: planeStride, leftColumnStride: laneCount, leftRows: outputs,
+          right: input + y * rowStride, rightOffsets: forwardOffsets.pointer, rightColumnStride: laneCount,
+          rightRows: inputs * 9, columns: width, sums: weightSums.pointer))
+    }
+    guard let result else { return }
     for y in 0..<width {
       let epilogue: Epilogue = activations.map { .leakyReLUGradient(activations: $0 + interior(y)) } ?? .store
       kernels.product(
@@ -99,24 +135,15 @@ final class Convolution3x3 {
     }
   }
 
-  /// Adds the gradients of weights and bias of 16 images to the lane sums.
-  func addWeightGradient(input: UnsafePointer<Float>, sumGradient: UnsafePointer<Float>) {
-    for y in 0..<width {
-      kernels.laneDot(
-        LaneDot(
-          left: sumGradient + interior(y), leftRowStride: planeStride, leftColumnStride: laneCount, leftRows: outputs,
-          right: input + y * rowStride, rightOffsets: forwardOffsets.pointer, rightColumnStride: laneCount,
-          rightRows: inputs * 9, columns: width, sums: weightSums.pointer))
-      kernels.addColumns(
-        sumGradient + interior(y), rowStride: planeStride, rows: outputs, columns: width, sums: biasSums.pointer)
-    }
-  }
-
   /// Adds the lane sums to the gradient and starts new ones: the end of a canonical part.
   func flush(into gradient: UnsafeMutablePointer<Float>) {
-    kernels.addLanes(weightSums.pointer, count: outputs * inputs * 9, into: gradient + weightOffset)
     kernels.addLanes(biasSums.pointer, count: outputs, into: gradient + biasOffset)
-    weightSums.fill(0)
     biasSums.fill(0)
+    if let winograd {
+      winograd.flush(into: gradient + weightOffset)
+      return
+    }
+    kernels.addLanes(weightSums.pointer, count: outputs * inputs * 9, into: gradient + weightOffset)
+    weightSums.fill(0)
   }
 }

@@ -12,14 +12,16 @@ final class ConvolutionBranch {
   /// Gradients with respect to a layer's output, for two layers at a time.
   private let gradients: [FloatBuffer]
 
-  init(_ architecture: Architecture, layout: ParameterLayout, kernels: any KernelSet) {
+  init(_ architecture: Architecture, layout: ParameterLayout, secondLevelCache: Int, kernels: any KernelSet) {
     self.kernels = kernels
     let width = architecture.spatialWidth
     let plane = (width + 2) * (width + 2) * laneCount
+    let workspace = WinogradWorkspace(
+      channels: architecture.convolutionChannels, width: width, secondLevelCache: secondLevelCache)
     layers = (0..<architecture.convolutionLayers).map { layer in
       MultiScaleLayer(
         layer: layer, inputs: layer == 0 ? architecture.colorCount : architecture.convolutionChannels,
-        architecture: architecture, layout: layout, kernels: kernels)
+        architecture: architecture, layout: layout, workspace: workspace, kernels: kernels)
     }
     activations = (0..<architecture.convolutionLayers - 1).map { _ in
       FloatBuffer(count: architecture.convolutionChannels * plane)

@@ -17,7 +17,10 @@ final class MultiScaleLayer {
   private let accumulated: [FloatBuffer]
   private let inputGradients: [FloatBuffer]
 
-  init(layer: Int, inputs: Int, architecture: Architecture, layout: ParameterLayout, kernels: any KernelSet) {
+  init(
+    layer: Int, inputs: Int, architecture: Architecture, layout: ParameterLayout, workspace: WinogradWorkspace,
+    kernels: any KernelSet
+  ) {
     self.kernels = kernels
     self.inputs = inputs
     channels = architecture.convolutionChannels
@@ -29,7 +32,7 @@ final class MultiScaleLayer {
       let name = "conv.\(layer).scale\(scale)"
       return Convolution3x3(
         inputs: inputs, outputs: channels, width: width >> scale, weight: layout.entry("\(name).weight"),
-        bias: layout.entry("\(name).bias"), kernels: kernels)
+        bias: layout.entry("\(name).bias"), workspace: workspace, kernels: kernels)
     }
     func buffers(_ scaleRange: Range<Int>, _ channels: Int) -> [FloatBuffer] {
       guard scales > 1 else { return [] }
@@ -86,10 +89,9 @@ final class MultiScaleLayer {
     inputGradient: UnsafeMutablePointer<Float>?
   ) {
     guard convolutions.count > 1 else {
-      convolutions[0].addWeightGradient(input: input, sumGradient: outputGradient)
-      if let inputGradient {
-        convolutions[0].inputGradient(sumGradient: outputGradient, activations: input, result: inputGradient)
-      }
+      convolutions[0].backward(
+        input: input, sumGradient: outputGradient, activations: inputGradient == nil ? nil : input,
+        result: inputGradient)
       return
     }
     let coarsest = convolutions.count - 1
@@ -106,11 +108,9 @@ final class MultiScaleLayer {
       let scaleInput = scale == 0 ? input : UnsafePointer(pooledInputs[scale - 1].pointer)
       kernels.applyLeakyReLUGradient(
         activations: scaleOutputs[scale].pointer, gradient: gradient, count: bordered(channels, width >> scale))
-      convolutions[scale].addWeightGradient(input: scaleInput, sumGradient: gradient)
-      if let inputGradient {
-        let result = scale == 0 ? inputGradient : inputGradients[scale - 1].pointer
-        convolutions[scale].inputGradient(sumGradient: gradient, activations: nil, result: result)
-      }
+      let result = scale == 0 ? inputGradient : inputGradients[scale - 1].pointer
+      convolutions[scale].backward(
+        input: scaleInput, sumGradient: gradient, activations: nil, result: inputGradient == nil ? nil : result)
     }
     guard let inputGradient else { return }
     // The gradient of mean pooling spreads a quarter to each pixel, from the coarsest down.

@@ -38,7 +38,8 @@ public final class ReverseModel {
     self.architecture = architecture
     self.layout = layout
     self.kernels = kernels
-    convolutions = ConvolutionBranch(architecture, layout: layout, kernels: kernels)
+    convolutions = ConvolutionBranch(
+      architecture, layout: layout, secondLevelCache: CPU.secondLevelCacheBytes, kernels: kernels)
     dense = DenseBranch(
       architecture, layout: layout, groupCapacity: groupCapacity, partCapacity: partCapacity, forTraining: forTraining,
       kernels: kernels)

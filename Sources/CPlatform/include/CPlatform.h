@@ -5,4 +5,7 @@
 /// Other architectures: 1.
 int cplatform_x86_level(void);
 
+/// Bytes of a core's second-level cache; 512 KiB where the system does not tell.
+long cplatform_l2_bytes(void);
+
 #endif
