@@ -101,7 +101,8 @@ let package = Package(
     .testTarget(name: "DiffusionTests", dependencies: ["Diffusion", "TestSupport"], swiftSettings: strict),
     .testTarget(name: "CollectivesTests", dependencies: ["Collectives", "TestSupport", "rank-worker"], swiftSettings: strict),
     .testTarget(name: "FiguresTests", dependencies: ["Figures", "TestSupport"], swiftSettings: strict),
-    .testTarget(name: "NetworkTests", dependencies: ["Network", "TestSupport"], swiftSettings: strict),
+    .testTarget(
+      name: "NetworkTests", dependencies: ["Diffusion", "KernelInterface", "Network", "Tensors", "TestSupport"], swiftSettings: strict),
     .testTarget(name: "TrainingTests", dependencies: ["Training", "TestSupport"], swiftSettings: strict),
     .testTarget(
       name: "CommandTests", dependencies: ["TestSupport", "dpm-train", "dpm-benchmark"], swiftSettings: strict),
