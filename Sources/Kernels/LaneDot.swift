@@ -76,12 +76,34 @@ private func dotTile<let rows: Int, let others: Int>(
 extension VectorKernels {
   /// sums[i] += the 16 lanes of lanes[i], added by a fixed binary tree (i with i + 8, then + 4, + 2, + 1).
   public func addLanes(_ lanes: UnsafePointer<Float>, count: Int, into sums: UnsafeMutablePointer<Float>) {
-    for index in 0..<count {
-      let sixteen = UnsafeRawPointer(lanes + index * laneCount).loadUnaligned(as: SIMD16<Float>.self)
-      let eight = sixteen.lowHalf + sixteen.highHalf
-      let four = eight.lowHalf + eight.highHalf
+    var index = 0
+    // Four at a time: the last two additions of four sums are then one vector addition each.
+    while index + 4 <= count {
+      let a = fourSums(lanes + index * laneCount)
+      let b = fourSums(lanes + (index + 1) * laneCount)
+      let c = fourSums(lanes + (index + 2) * laneCount)
+      let d = fourSums(lanes + (index + 3) * laneCount)
+      let ab = SIMD4(lowHalf: a.lowHalf, highHalf: b.lowHalf) + SIMD4(lowHalf: a.highHalf, highHalf: b.highHalf)
+      let cd = SIMD4(lowHalf: c.lowHalf, highHalf: d.lowHalf) + SIMD4(lowHalf: c.highHalf, highHalf: d.highHalf)
+      let even = SIMD4(ab[0], ab[2], cd[0], cd[2])
+      let odd = SIMD4(ab[1], ab[3], cd[1], cd[3])
+      let result = UnsafeMutableRawPointer(sums + index)
+      result.storeBytes(of: result.loadUnaligned(as: SIMD4<Float>.self) + (even + odd), as: SIMD4<Float>.self)
+      index += 4
+    }
+    while index < count {
+      let four = fourSums(lanes + index * laneCount)
       let two = four.lowHalf + four.highHalf
       sums[index] += two[0] + two[1]
+      index += 1
     }
   }
+}
+
+/// Sums of lanes i, i + 4, i + 8 and i + 12, in the order of the tree.
+@inline(__always)
+private func fourSums(_ lanes: UnsafePointer<Float>) -> SIMD4<Float> {
+  let sixteen = UnsafeRawPointer(lanes).loadUnaligned(as: SIMD16<Float>.self)
+  let eight = sixteen.lowHalf + sixteen.highHalf
+  return eight.lowHalf + eight.highHalf
 }

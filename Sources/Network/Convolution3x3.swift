@@ -108,15 +108,14 @@ final class Convolution3x3 {
     input: UnsafePointer<Float>, sumGradient: UnsafePointer<Float>, activations: UnsafePointer<Float>?,
     result: UnsafeMutablePointer<Float>?
   ) {
-    for y in 0..<width {
-      kernels.addColumns(
-        sumGradient + interior(y), rowStride: planeStride, rows: outputs, columns: width, sums: biasSums.pointer)
-    }
     if let winograd {
-      winograd.backward(input: input, sumGradient: sumGradient, activations: activations, result: result)
+      winograd.backward(
+        input: input, sumGradient: sumGradient, activations: activations, result: result, biasSums: biasSums.pointer)
       return
     }
     for y in 0..<width {
+      kernels.addColumns(
+        sumGradient + interior(y), rowStride: planeStride, rows: outputs, columns: width, sums: biasSums.pointer)
       kernels.laneDot(
         LaneDot(
           left: sumGradient + interior(y), leftRowStride: planeStride, leftColumnStride: laneCount, leftRows: outputs,

@@ -25,7 +25,6 @@ final class DenseBranch {
   private let rowOffsets: [AlignedBuffer<Int32>]
   private let weightOffsets: [AlignedBuffer<Int32>]
   private let imageStride: Int
-  private let panel: FloatBuffer
   private let panelSum: CanonicalSum
   /// Rows of a weight gradient that are computed together: its parts then stay in the L2 cache while they are added.
   private static let panelRows = 20
@@ -65,9 +64,8 @@ final class DenseBranch {
     laneOffsets = multiples(of: laneCount, count: widths.max() ?? 0)
     rowOffsets = widths.map { multiples(of: Self.padded($0), count: images) }
     weightOffsets = (0..<widths.count - 1).map { multiples(of: widths[$0], count: forTraining ? widths[$0 + 1] : 0) }
-    let panelCount = forTraining ? Self.panelRows * widest : 0
-    panel = FloatBuffer(count: panelCount)
-    panelSum = CanonicalSum(count: panelCount, parts: partCapacity, kernels: kernels)
+    panelSum = CanonicalSum(
+      count: forTraining ? Self.panelRows * widest : 0, parts: partCapacity, kernels: kernels)
   }
 
   /// Width of a row of features: whole vectors, and no multiple of 2 KiB, which would crowd few sets of the L1 cache.
@@ -163,15 +161,15 @@ final class DenseBranch {
       let count = min(Self.panelRows, widths[layer + 1] - row)
       for part in parts {
         let firstImage = part.lowerBound * laneCount
-        var product = Product(
-          weights: outputGradient.pointer + firstImage * outputStride + row, rowStride: 1, depthStride: outputStride,
-          inputs: rows[layer].pointer + firstImage * inputStride, offsets: rowOffsets[layer].pointer,
-          columnStride: laneCount, outputs: panel.pointer, outputRowStride: widths[layer],
-          outputColumnStride: laneCount, rows: count, depth: part.count * laneCount, columns: columns,
-          epilogue: .store)
-        product.lastColumnLanes = widths[layer] - (columns - 1) * laneCount
-        kernels.product(product)
-        panelSum.add(panel.pointer, count: count * widths[layer])
+        panelSum.add(count: count * widths[layer]) { panel in
+          var product = Product(
+            weights: outputGradient.pointer + firstImage * outputStride + row, rowStride: 1, depthStride: outputStride,
+            inputs: rows[layer].pointer + firstImage * inputStride, offsets: rowOffsets[layer].pointer,
+            columnStride: laneCount, outputs: panel, outputRowStride: widths[layer], outputColumnStride: laneCount,
+            rows: count, depth: part.count * laneCount, columns: columns, epilogue: .store)
+          product.lastColumnLanes = widths[layer] - (columns - 1) * laneCount
+          kernels.product(product)
+        }
       }
       panelSum.finish(
         into: gradient + weights[layer].offset + row * widths[layer], count: count * widths[layer],
@@ -187,11 +185,12 @@ final class DenseBranch {
     let stride = Self.padded(widths[layer + 1])
     let count = widths[layer + 1]
     for part in parts {
-      panel.pointer.update(repeating: 0, count: count)
-      for image in part.lowerBound * laneCount..<part.upperBound * laneCount {
-        kernels.addArray(outputGradient.pointer + image * stride, into: panel.pointer, count: count)
+      panelSum.add(count: count) { sums in
+        sums.update(repeating: 0, count: count)
+        for image in part.lowerBound * laneCount..<part.upperBound * laneCount {
+          kernels.addArray(outputGradient.pointer + image * stride, into: sums, count: count)
+        }
       }
-      panelSum.add(panel.pointer, count: count)
     }
     panelSum.finish(into: gradient + biases[layer].offset, count: count, accumulating: accumulating)
   }

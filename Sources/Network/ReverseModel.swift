@@ -20,7 +20,6 @@ public final class ReverseModel {
   private let featureGradient: FloatBuffer
   /// [group][H·W·outputs][16].
   private let denseGradients: FloatBuffer
-  private let partGradient: FloatBuffer
   private let partSum: CanonicalSum
   /// The parameters behind the dense branch's: those whose gradients are summed a lane group at a time.
   private let narrowRange: Range<Int>
@@ -49,7 +48,6 @@ public final class ReverseModel {
     let denseOutputs = architecture.denseLowerWidths.last ?? 0
     denseGradients = FloatBuffer(count: forTraining ? groupCapacity * denseOutputs * laneCount : 0)
     narrowRange = layout.entry("dense_upper.\(architecture.denseUpperLayers - 1).weight").offset..<layout.count
-    partGradient = FloatBuffer(count: forTraining ? layout.count : 0)
     partSum = CanonicalSum(
       count: forTraining ? narrowRange.count : 0, parts: forTraining ? partCapacity : 1, kernels: kernels)
   }
@@ -76,11 +74,13 @@ public final class ReverseModel {
     dense?.forward(parameters.pointer, noisy: batch.noisy.pointer, groups: groups)
     batch.divergence.fill(0)
     for part in parts {
-      partGradient.pointer.advanced(by: narrowRange.lowerBound).update(repeating: 0, count: narrowRange.count)
       for group in part { trainGroup(group, parameters, batch) }
-      convolutions.flush(into: partGradient.pointer)
-      upper.flush(into: partGradient.pointer)
-      partSum.add(partGradient.pointer + narrowRange.lowerBound, count: narrowRange.count)
+      partSum.add(count: narrowRange.count) { sums in
+        // Branches address the whole layout; of it only the narrow range is there.
+        sums.update(repeating: 0, count: narrowRange.count)
+        convolutions.flush(into: sums - narrowRange.lowerBound)
+        upper.flush(into: sums - narrowRange.lowerBound)
+      }
     }
     partSum.finish(
       into: gradient.pointer + narrowRange.lowerBound, count: narrowRange.count, accumulating: accumulating)

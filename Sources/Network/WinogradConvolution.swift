@@ -14,7 +14,9 @@ final class WinogradConvolution {
   /// G g Gᵀ of the weights, [36][outputs][inputs].
   private let transformedWeights: FloatBuffer
   private let workspace: WinogradWorkspace
-  /// Sums of the transformed weights' gradient over a canonical part. Narrow layers keep the 16 lanes apart,
+  /// Sums of the transformed weights' gradient over a canonical part.
+  ///
+  /// Narrow layers keep the 16 lanes apart,
   /// [36][outputs][inputs][16], which costs nothing while the sums fit the L2 cache; wide layers transpose their input and
   /// sum over lanes at once, [36][outputs][inputs rounded up to 16].
   private let gradientSums: FloatBuffer
@@ -83,9 +85,10 @@ final class WinogradConvolution {
   ///   - sumGradient: Before the activation, bordered; its border is not read.
   ///   - activations: The layer's input where it is a leaky ReLU's output, to give the gradient before it.
   ///   - result: Bordered; nil if not wanted. The border receives values without meaning.
+  ///   - biasSums: [outputs][16]; the bias's gradient is added.
   func backward(
     input: UnsafePointer<Float>, sumGradient: UnsafePointer<Float>, activations: UnsafePointer<Float>?,
-    result: UnsafeMutablePointer<Float>?
+    result: UnsafeMutablePointer<Float>?, biasSums: UnsafeMutablePointer<Float>
   ) {
     let tiles = workspace.inputTiles.pointer
     let gradients = workspace.outputTiles.pointer
@@ -93,6 +96,9 @@ final class WinogradConvolution {
       let column = strip.tiles * laneCount
       let offsets = workspace.offsets(tiles: strip.tiles)
       kernels.winogradOutputAdjoint(sumGradient, channels: outputs, strip: strip, transformed: gradients)
+      // Row 1 of A is (1, 1, 1, 1): position (1, 1) holds the sums of whole tiles.
+      kernels.addColumns(
+        gradients + 7 * outputs * column, rowStride: column, rows: outputs, columns: strip.tiles, sums: biasSums)
       kernels.winogradInput(input, channels: inputs, strip: strip, transformed: tiles)
       for position in 0..<36 {
         let inputTile = tiles + position * inputs * column

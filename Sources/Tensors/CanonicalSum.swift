@@ -8,45 +8,56 @@ public import KernelInterface
 public final class CanonicalSum {
   private let kernels: any KernelSet
   private let count: Int
-  private var levels: [FloatBuffer] = []
+  /// Sums of 1, 1, 2, 4, … parts: one to write the next part into, then one for each level of the tree.
+  private var buffers: [FloatBuffer] = []
   private var isFull: [Bool] = []
 
   /// Prepares sums of up to `parts` vectors of `count` floats.
   public init(count: Int, parts: Int, kernels: any KernelSet) {
     self.kernels = kernels
     self.count = count
-    var depth = 0
-    while 1 << depth < max(1, parts) { depth += 1 }
-    for _ in 0...depth {
-      levels.append(FloatBuffer(count: count))
+    var depth = 1
+    while 1 << depth < max(2, parts) { depth += 1 }
+    for _ in 0...depth + 1 {
+      buffers.append(FloatBuffer(count: count))
       isFull.append(false)
     }
   }
 
-  /// Adds the next vector; `part` is overwritten.
+  /// Adds the next vector, which `write` stores at the pointer it is given.
   ///
   /// - Parameter count: Floats of this sum's vectors, at most what was prepared; the same for every part of a sum.
-  public func add(_ part: UnsafeMutablePointer<Float>, count: Int) {
+  public func add(count: Int, write: (UnsafeMutablePointer<Float>) -> Void) {
     precondition(count <= self.count, "the vector is longer than what was prepared")
-    var level = 0
+    guard isFull[0] else {
+      write(buffers[0].pointer)
+      isFull[0] = true
+      return
+    }
+    write(buffers[buffers.count - 1].pointer)
+    isFull[0] = false
+    let right = buffers[buffers.count - 1].pointer
+    var left = buffers[0].pointer
+    var level = 1
     while isFull[level] {
-      kernels.sumArrays(levels[level].pointer, part, into: part, count: count)
+      kernels.sumArrays(left, right, into: right, count: count)
       isFull[level] = false
+      left = buffers[level].pointer
       level += 1
     }
-    levels[level].pointer.update(from: part, count: count)
+    kernels.sumArrays(left, right, into: buffers[level].pointer, count: count)
     isFull[level] = true
   }
 
   /// Writes the sum of all vectors added since the last call into `result`, or adds it to it.
   public func finish(into result: UnsafeMutablePointer<Float>, count: Int, accumulating: Bool) {
     var sum: UnsafeMutablePointer<Float>?
-    for level in levels.indices where isFull[level] {
+    for level in buffers.indices where isFull[level] {
       if let rest = sum {
         // A number of parts that is no power of two: what is left over joins from the smallest subtree up.
-        kernels.sumArrays(levels[level].pointer, rest, into: levels[level].pointer, count: count)
+        kernels.sumArrays(buffers[level].pointer, rest, into: buffers[level].pointer, count: count)
       }
-      sum = levels[level].pointer
+      sum = buffers[level].pointer
       isFull[level] = false
     }
     guard let sum else {
