@@ -87,6 +87,7 @@ let package = Package(
     .executableTarget(
       name: "dpm-benchmark",
       dependencies: [
+        "Diffusion", "KernelInterface", "Network", "Tensors",
         "CommandSupport", "Training", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: strict),
 
@@ -95,14 +96,17 @@ let package = Package(
       name: "TestSupport", dependencies: ["Tensors"], path: "Tests/TestSupport", swiftSettings: strict),
     .executableTarget(
       name: "rank-worker", dependencies: ["Collectives", "Tensors"], path: "Tests/rank-worker", swiftSettings: strict),
-    .testTarget(name: "KernelsTests", dependencies: ["Tensors", "TestSupport"], swiftSettings: strict),
+    .testTarget(
+      name: "KernelsTests", dependencies: ["KernelInterface", "Tensors", "TestSupport"], swiftSettings: strict),
     .testTarget(name: "TensorsTests", dependencies: ["Tensors", "TestSupport"], swiftSettings: strict),
     .testTarget(name: "DatasetsTests", dependencies: ["Datasets", "TestSupport"], swiftSettings: strict),
     .testTarget(name: "DiffusionTests", dependencies: ["Diffusion", "TestSupport"], swiftSettings: strict),
-    .testTarget(name: "CollectivesTests", dependencies: ["Collectives", "TestSupport", "rank-worker"], swiftSettings: strict),
+    .testTarget(
+      name: "CollectivesTests", dependencies: ["Collectives", "TestSupport", "rank-worker"], swiftSettings: strict),
     .testTarget(name: "FiguresTests", dependencies: ["Figures", "TestSupport"], swiftSettings: strict),
     .testTarget(
-      name: "NetworkTests", dependencies: ["Diffusion", "KernelInterface", "Network", "Tensors", "TestSupport"], swiftSettings: strict),
+      name: "NetworkTests", dependencies: ["Diffusion", "KernelInterface", "Network", "Tensors", "TestSupport"],
+      swiftSettings: strict),
     .testTarget(name: "TrainingTests", dependencies: ["Training", "TestSupport"], swiftSettings: strict),
     .testTarget(
       name: "CommandTests", dependencies: ["TestSupport", "dpm-train", "dpm-benchmark"], swiftSettings: strict),

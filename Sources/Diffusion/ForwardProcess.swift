@@ -5,7 +5,7 @@ public import Tensors
 ///
 /// A buffer that the caller fills again and again: nothing is allocated in a step.
 public final class LaneImages {
-  /// Images in use, 1 ... 16; the other lanes repeat the first one with a gradient weight of zero.
+  /// Images in use; the other lanes repeat the first one with a gradient weight of zero.
   public var count = 0
   /// First pixel of each lane's image, [C][H][W] bytes.
   public let pixels = AlignedBuffer<UnsafePointer<UInt8>>(count: laneCount)

@@ -50,7 +50,7 @@ public struct Product {
   public var depth: Int
   /// Columns of inputs and outputs.
   public var columns: Int
-  /// Floats of the last column that are stored, 1 ... 16: the end of a row of features that 16 does not divide.
+  /// Floats of the last column that are stored: the end of a row of features that 16 does not divide.
   public var lastColumnLanes = laneCount
   /// What is done to the sums.
   public var epilogue: Epilogue

@@ -19,7 +19,9 @@ extension VectorKernels {
     return total == 0
   }
 
-  /// v ← decay·v + (1 - decay)·g²; p ← p - lr·g/max(√v, floor). A nil gradient stands for zero.
+  /// v ← decay·v + (1 - decay)·g²; p ← p - lr·g/max(√v, floor).
+  ///
+  /// A nil gradient stands for zero.
   public func rmsProp(
     parameters: UnsafeMutablePointer<Float>, gradient: UnsafePointer<Float>?, meanSquare: UnsafeMutablePointer<Float>,
     count: Int, learningRate: Float, decay: Float, floor: Float
@@ -56,8 +58,10 @@ extension VectorKernels {
     }
   }
 
-  /// m ← β₁m + (1-β₁)g; v ← β₂v + (1-β₂)g²; p ← p - rate·m/(√v + epsilon): Adam (Kingma & Ba 2015), its bias corrections
-  /// folded into `rate` and `epsilon`. A nil gradient stands for zero: both moments decay, the parameters stay.
+  /// m ← β₁m + (1-β₁)g; v ← β₂v + (1-β₂)g²; p ← p - rate·m/(√v + epsilon).
+  ///
+  /// Adam (Kingma & Ba 2015), its bias corrections folded into `rate` and `epsilon`. A nil gradient stands for zero: both
+  /// moments decay, the parameters stay.
   public func adam(
     parameters: UnsafeMutablePointer<Float>, gradient: UnsafePointer<Float>?, firstMoment: UnsafeMutablePointer<Float>,
     meanSquare: UnsafeMutablePointer<Float>, count: Int, rate: Float, beta1: Float, beta2: Float, epsilon: Float

@@ -5,7 +5,8 @@ import KernelInterface
 extension VectorKernels {
   /// coarse = scale · (sum of each 2 × 2 block of fine): mean pooling (¼), or the gradient of doubling (1).
   public func halve(
-    _ fine: UnsafePointer<Float>, into coarse: UnsafeMutablePointer<Float>, channels: Int, coarseWidth: Int, scale: Float
+    _ fine: UnsafePointer<Float>, into coarse: UnsafeMutablePointer<Float>, channels: Int, coarseWidth: Int,
+    scale: Float
   ) {
     let fineRow = (2 * coarseWidth + 2) * laneCount
     let coarseRow = (coarseWidth + 2) * laneCount
@@ -28,7 +29,8 @@ extension VectorKernels {
 
   /// fine += scale · (each pixel of coarse, repeated 2 × 2): doubling (1), or the gradient of mean pooling (¼).
   public func addDoubled(
-    _ coarse: UnsafePointer<Float>, into fine: UnsafeMutablePointer<Float>, channels: Int, coarseWidth: Int, scale: Float
+    _ coarse: UnsafePointer<Float>, into fine: UnsafeMutablePointer<Float>, channels: Int, coarseWidth: Int,
+    scale: Float
   ) {
     let fineRow = (2 * coarseWidth + 2) * laneCount
     let coarseRow = (coarseWidth + 2) * laneCount
@@ -48,7 +50,9 @@ extension VectorKernels {
   }
 
   /// output = scale · input over whole buffers.
-  public func scale(_ input: UnsafePointer<Float>, by factor: Float, into output: UnsafeMutablePointer<Float>, count: Int) {
+  public func scale(
+    _ input: UnsafePointer<Float>, by factor: Float, into output: UnsafeMutablePointer<Float>, count: Int
+  ) {
     var index = 0
     while index < count {
       store(load(input + index) * factor, to: output + index)

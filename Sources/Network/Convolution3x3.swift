@@ -72,7 +72,8 @@ final class Convolution3x3 {
     for output in 0..<outputs {
       for input in 0..<inputs {
         for tap in 0..<9 {
-          reversedWeights.pointer[(input * outputs + output) * 9 + 8 - tap] = weights[(output * inputs + input) * 9 + tap]
+          reversedWeights.pointer[(input * outputs + output) * 9 + 8 - tap] =
+            weights[(output * inputs + input) * 9 + tap]
         }
       }
     }

@@ -44,7 +44,9 @@ final class MultiScaleLayer {
     inputGradients = buffers(1..<scales, inputs)
   }
 
-  func prepare(_ parameters: UnsafePointer<Float>) { for convolution in convolutions { convolution.prepare(parameters) } }
+  func prepare(_ parameters: UnsafePointer<Float>) {
+    for convolution in convolutions { convolution.prepare(parameters) }
+  }
 
   func flush(into gradient: UnsafeMutablePointer<Float>) {
     for convolution in convolutions { convolution.flush(into: gradient) }

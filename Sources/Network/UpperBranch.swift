@@ -210,7 +210,9 @@ final class UpperBranch {
   private func backwardReadout(
     _ features: UnsafePointer<Float>, _ featureGradient: UnsafeMutablePointer<Float>, _ y: Int
   ) {
-    func product(rows: Range<Int>, outputs: UnsafeMutablePointer<Float>, stride: Int, activations: UnsafePointer<Float>?)
+    func product(
+      rows: Range<Int>, outputs: UnsafeMutablePointer<Float>, stride: Int, activations: UnsafePointer<Float>?
+    )
       -> LaneProduct
     {
       LaneProduct(

@@ -1,4 +1,6 @@
-/// What random numbers are drawn for. Every purpose has its own stream, so that adding one never changes another.
+/// What random numbers are drawn for.
+///
+/// Every purpose has its own stream, so that adding one never changes another.
 public enum RandomPurpose: UInt32, Sendable {
   /// Initial parameters.
   case initialization = 1

@@ -1,0 +1,83 @@
+import CPlatform
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#endif
+
+/// LAPACK from OpenBLAS, loaded when first asked for.
+///
+/// OpenBLAS chooses its kernels in its constructor, and takes SSE3 ones on CPUs newer than itself (Debian 12's 0.3.21: 8 ×
+/// slower). Only its environment can tell it better, and only before it is loaded: so it is not linked but opened here,
+/// after OPENBLAS_CORETYPE is set. It runs on one thread, since every rank has a core of its own.
+public struct OpenBLAS {
+  /// The kernels that OpenBLAS chose.
+  public let coreName: String
+  private let factorize: Factorize
+  private let formOrthogonal: FormOrthogonal
+
+  private typealias Pointer = UnsafeMutablePointer<Int32>
+  private typealias Floats = UnsafeMutablePointer<Float>
+  /// sgeqrf(m, n, a, lda, tau, work, lwork, info)
+  private typealias Factorize =
+    @convention(c) (Pointer, Pointer, Floats, Pointer, Floats, Floats, Pointer, Pointer) ->
+    Void
+  /// sorgqr(m, n, k, a, lda, tau, work, lwork, info)
+  private typealias FormOrthogonal =
+    @convention(c) (
+      Pointer, Pointer, Pointer, Floats, Pointer, Floats, Floats, Pointer, Pointer
+    ) -> Void
+
+  /// Loads the library.
+  ///
+  /// - Throws: `InputError` where it is not installed or lacks LAPACK.
+  public init() throws(InputError) {
+    let coreType: String? =
+      switch cplatform_x86_level() {
+      case 4: "SkylakeX"
+      case 3: "Haswell"
+      default: nil
+      }
+    if let coreType { setenv("OPENBLAS_CORETYPE", coreType, 0) }
+    setenv("OPENBLAS_NUM_THREADS", "1", 0)
+    let names = ["libopenblas.so.0", "libopenblas.so"]
+    guard let library = names.lazy.compactMap({ dlopen($0, RTLD_NOW | RTLD_LOCAL) }).first else {
+      throw InputError(names[0], found: "not found", expected: "OpenBLAS (Debian: libopenblas0-pthread)")
+    }
+    guard let factorize = dlsym(library, "sgeqrf_"), let formOrthogonal = dlsym(library, "sorgqr_"),
+      let coreName = dlsym(library, "openblas_get_corename")
+    else {
+      throw InputError(names[0], found: "no LAPACK in it", expected: "OpenBLAS with LAPACK")
+    }
+    self.factorize = unsafeBitCast(factorize, to: Factorize.self)
+    self.formOrthogonal = unsafeBitCast(formOrthogonal, to: FormOrthogonal.self)
+    let name = unsafeBitCast(coreName, to: (@convention(c) () -> UnsafePointer<CChar>?).self)()
+    self.coreName = name.map { String(cString: $0) } ?? "unknown"
+  }
+
+  /// Replaces a matrix by the orthonormal columns of its QR factorization, with R's diagonal made positive.
+  ///
+  /// A matrix of independent standard normals becomes uniformly distributed over all matrices with orthonormal columns.
+  ///
+  /// - Parameters:
+  ///   - matrix: Column after column, `rows` each; `rows` ≥ `columns`.
+  public func orthonormalize(_ matrix: UnsafeMutablePointer<Float>, rows: Int, columns: Int) {
+    precondition(rows >= columns && columns > 0, "more columns than rows cannot be orthonormal")
+    var (m, n, status) = (Int32(rows), Int32(columns), Int32(0))
+    var leading = m
+    var count = n
+    var reflectors = [Float](repeating: 0, count: columns)
+    // 64 columns at a time is LAPACK's usual block.
+    var workCount = Int32(64 * columns)
+    var work = [Float](repeating: 0, count: 64 * columns)
+    factorize(&m, &n, matrix, &leading, &reflectors, &work, &workCount, &status)
+    precondition(status == 0, "sgeqrf refused argument \(-status)")
+    let signs = (0..<columns).map { matrix[$0 * rows + $0] < 0 ? Float(-1) : 1 }
+    formOrthogonal(&m, &n, &count, matrix, &leading, &reflectors, &work, &workCount, &status)
+    precondition(status == 0, "sorgqr refused argument \(-status)")
+    for column in 0..<columns where signs[column] < 0 {
+      for row in 0..<rows { matrix[column * rows + row].negate() }
+    }
+  }
+}

@@ -1,0 +1,166 @@
+public import Collectives
+public import Datasets
+public import Diffusion
+import KernelInterface
+public import Network
+public import Tensors
+
+/// One step of training, from a shard of the minibatch to new parameters: the whole path of the data in one place.
+///
+///     images → lanes → forward process → network → objective → gradient → sum over ranks → optimizer
+///
+/// Everything it needs is allocated once; a step itself allocates nothing.
+public final class TrainingStep {
+  /// What one step found out; the same on all ranks.
+  public struct Outcome: Sendable {
+    /// J of the minibatch, in bits/pixel, before the update.
+    public var objective: Double
+    /// Tensors whose gradient was not finite.
+    public var badTensors: Int
+    /// Ranks that were asked to stop.
+    public var stopRequests: Int
+  }
+
+  /// What every step of a run shares.
+  public struct Recipe: Sendable {
+    /// Images of a full minibatch, over all ranks.
+    public var batchSize: Int
+    /// How t is drawn.
+    public var timeSampling: TimeSampling
+    /// The run's seed.
+    public var seed: UInt64
+
+    /// Describes a recipe; see the properties.
+    public init(batchSize: Int, timeSampling: TimeSampling, seed: UInt64) {
+      self.batchSize = batchSize
+      self.timeSampling = timeSampling
+      self.seed = seed
+    }
+  }
+
+  private let recipe: Recipe
+  private let dataset: ImageDataset
+  private let forwardProcess: ForwardProcess
+  private let model: ReverseModel
+  private let optimizer: Optimizer
+  private let communicator: Communicator
+  private let batch: DiffusedBatch
+  private let images = LaneImages()
+  private let times: AlignedBuffer<Int32>
+  /// The gradient, and behind it what else is summed over the ranks in the same breath.
+  private let gradient: FloatBuffer
+  private let fullShare: Minibatch
+  private let lastShare: Minibatch
+
+  /// The parameters being trained.
+  public let parameters: FloatBuffer
+
+  /// Allocates all that a step needs.
+  public init(
+    recipe: Recipe, dataset: ImageDataset, standardization: Standardization, schedule: NoiseSchedule,
+    architecture: Architecture, layout: ParameterLayout, parameters: FloatBuffer, optimizer: Optimizer,
+    communicator: Communicator, kernels: any KernelSet
+  ) {
+    self.recipe = recipe
+    self.dataset = dataset
+    self.parameters = parameters
+    self.optimizer = optimizer
+    self.communicator = communicator
+    let (rank, ranks) = (communicator.rank, communicator.rankCount)
+    fullShare = Minibatch(images: recipe.batchSize, batchSize: recipe.batchSize, rank: rank, ranks: ranks)
+    lastShare = Minibatch(
+      images: dataset.count % recipe.batchSize, batchSize: recipe.batchSize, rank: rank, ranks: ranks)
+    let capacity = max(1, fullShare.groups.count, lastShare.groups.count)
+    forwardProcess = ForwardProcess(
+      schedule: schedule, scale: standardization.scale, shift: standardization.shift,
+      elements: dataset.shape.elements, seed: recipe.seed, kernels: kernels)
+    batch = DiffusedBatch(
+      colors: architecture.colorCount, width: architecture.spatialWidth, basisCount: architecture.temporalBasisCount,
+      groupCapacity: capacity)
+    model = ReverseModel(
+      architecture, layout: layout, kernels: kernels, groupCapacity: capacity, partCapacity: fullShare.parts.count,
+      forTraining: true)
+    times = AlignedBuffer(count: recipe.batchSize)
+    gradient = FloatBuffer(count: layout.count + Extra.count)
+    model.prepare(parameters)
+  }
+
+  /// Numbers that travel behind the gradient: the objective in two floats (their sum has a double's precision), and how
+  /// many ranks were asked to stop.
+  private enum Extra {
+    static let objectiveHigh = 0
+    static let objectiveLow = 1
+    static let stopRequests = 2
+    static let count = 16
+  }
+
+  /// Takes a step.
+  ///
+  /// - Parameters:
+  ///   - step: Steps taken before this one, over the whole run: what random numbers are keyed by.
+  ///   - positions: The minibatch, as a range of positions in `order`.
+  ///   - order: The epoch's order of the images.
+  ///   - isStopRequested: Whether this rank was asked to stop; the outcome tells all ranks.
+  /// - Throws: `CollectiveError` where the ranks cannot exchange their gradients.
+  public func take(
+    step: Int, positions: Range<Int>, order: [Int32], learningRate: Double, isStopRequested: Bool
+  ) throws -> Outcome {
+    let share = positions.count == recipe.batchSize ? fullShare : lastShare
+    let draws = model.architecture.timesPerMinibatch
+    var objective = 0.0
+    for draw in 0..<draws {
+      let noiseStep = step * draws + draw
+      diffuse(share, positions, order, noiseStep: noiseStep, draws: draws)
+      model.gradient(parameters, batch: batch, parts: share.parts, gradient: gradient, accumulating: draw > 0)
+      objective += objectiveSum(share) / Double(positions.count * draws)
+    }
+
+    let extra = gradient.pointer + model.layout.count
+    extra[Extra.objectiveHigh] = Float(objective)
+    extra[Extra.objectiveLow] = Float(objective - Double(Float(objective)))
+    extra[Extra.stopRequests] = isStopRequested ? 1 : 0
+    try communicator.sum(gradient)
+
+    let badTensors = optimizer.update(parameters, gradient: gradient, learningRate: learningRate)
+    model.prepare(parameters)
+    return Outcome(
+      objective: Double(extra[Extra.objectiveHigh]) + Double(extra[Extra.objectiveLow]), badTensors: badTensors,
+      stopRequests: Int(extra[Extra.stopRequests]))
+  }
+
+  /// Forward process of this rank's share, with a t for every image of the global minibatch.
+  private func diffuse(
+    _ share: Minibatch, _ positions: Range<Int>, _ order: [Int32], noiseStep: Int, draws: Int
+  ) {
+    recipe.timeSampling.draw(
+      count: positions.count, trajectoryLength: model.architecture.trajectoryLength, seed: recipe.seed,
+      step: noiseStep, into: times.elements)
+    let weight = forwardProcess.schedule.objectiveWeight(
+      images: positions.count * draws, pixels: dataset.shape.height * dataset.shape.width)
+    dataset.withPixels { pixels in
+      guard let base = pixels.baseAddress else { return }
+      for (group, range) in share.groups.enumerated() {
+        images.count = 0
+        for position in range {
+          let index = Int(order[positions.lowerBound + position])
+          images.append(
+            pixels: base + index * dataset.shape.elements, index: index, time: Int(times[position]))
+        }
+        forwardProcess.diffuse(images, step: noiseStep, gradientWeight: Float(weight), into: batch, group: group)
+      }
+    }
+  }
+
+  /// Σ J over this rank's images, in bits/pixel.
+  private func objectiveSum(_ share: Minibatch) -> Double {
+    var sum = 0.0
+    for (group, range) in share.groups.enumerated() {
+      for lane in 0..<range.count {
+        sum += forwardProcess.schedule.objective(
+          divergence: batch.divergence[group * laneCount + lane], colors: batch.colors,
+          pixels: batch.width * batch.width)
+      }
+    }
+    return sum
+  }
+}

@@ -1,0 +1,185 @@
+import KernelInterface
+import Tensors
+import Testing
+
+/// Products, lane products and lane dots of every build against plain loops in double precision.
+@Suite struct ProductTests {
+  /// Sizes around the register tiles' (5, 4, 2, 1 rows; 4, 3, 2, 1 columns), and some layers'.
+  static let shapes = [(1, 1, 1), (2, 3, 2), (4, 7, 3), (5, 9, 4), (17, 20, 7), (22, 20, 28), (20, 180, 9)]
+  static var cases: [(String, Int)] { kernelNames.flatMap { name in shapes.indices.map { (name, $0) } } }
+
+  private struct Operands {
+    let rows, depth, columns: Int
+    let weights, inputs, bias, activations, start: FloatBuffer
+    let depthOffsets: AlignedBuffer<Int32>
+
+    init(_ shape: (Int, Int, Int)) {
+      (rows, depth, columns) = shape
+      weights = randomBuffer(rows * depth, seed: 1)
+      // One column of padding behind each row shows that strides are obeyed.
+      inputs = randomBuffer(depth * (columns + 1) * laneCount, seed: 2)
+      bias = randomBuffer(rows, seed: 3)
+      activations = randomBuffer(rows * columns * laneCount, seed: 4)
+      start = randomBuffer(rows * columns * laneCount, seed: 5)
+      let stride = (columns + 1) * laneCount
+      depthOffsets = offsets((0..<depth).map { $0 * stride })
+    }
+
+    func product(_ outputs: FloatBuffer, _ epilogue: Epilogue) -> Product {
+      Product(
+        weights: weights.pointer, rowStride: depth, depthStride: 1, inputs: inputs.pointer,
+        offsets: depthOffsets.pointer, columnStride: laneCount, outputs: outputs.pointer,
+        outputRowStride: columns * laneCount, outputColumnStride: laneCount, rows: rows, depth: depth,
+        columns: columns, epilogue: epilogue)
+    }
+
+    func expected(_ finish: (_ sum: Double, _ row: Int, _ index: Int) -> Double) -> [Double] {
+      var result: [Double] = []
+      for row in 0..<rows {
+        for position in 0..<columns * laneCount {
+          var sum = 0.0
+          for k in 0..<depth {
+            sum += Double(weights[row * depth + k]) * Double(inputs[Int(depthOffsets[k]) + position])
+          }
+          result.append(finish(sum, row, row * columns * laneCount + position))
+        }
+      }
+      return result
+    }
+  }
+
+  private func leaky(_ x: Double) -> Double { x > 0 ? x : 0.05 * x }
+
+  @Test("a product equals the sums of its definition, whatever follows the sums", arguments: cases)
+  func product(_ name: String, _ shape: Int) throws {
+    let kernels = try kernelSet(name)
+    let operands = Operands(Self.shapes[shape])
+    let count = operands.rows * operands.columns * laneCount
+    func check(_ epilogue: Epilogue, _ expected: [Double], _ comment: Comment) {
+      let outputs = FloatBuffer(count: count)
+      for index in 0..<count { outputs[index] = operands.start[index] }
+      kernels.product(operands.product(outputs, epilogue))
+      #expect(relativeError(outputs, expected) < 1e-6, comment)
+    }
+    check(.store, operands.expected { sum, _, _ in sum }, "store")
+    check(.accumulate, operands.expected { sum, _, index in sum + Double(operands.start[index]) }, "accumulate")
+    check(.bias(operands.bias.pointer), operands.expected { sum, row, _ in sum + Double(operands.bias[row]) }, "bias")
+    check(
+      .biasLeakyReLU(operands.bias.pointer),
+      operands.expected { sum, row, _ in leaky(sum + Double(operands.bias[row])) }, "leaky ReLU")
+    check(
+      .leakyReLUGradient(activations: operands.activations.pointer),
+      operands.expected { sum, _, index in operands.activations[index] > 0 ? sum : Double(Float(0.05)) * sum },
+      "gradient")
+  }
+
+  @Test("the last column is stored only as far as it reaches", arguments: kernelNames, [1, 4, 7, 15])
+  func cutColumn(_ name: String, _ lanes: Int) throws {
+    let operands = Operands((7, 5, 6))
+    let count = 7 * 6 * laneCount
+    let whole = FloatBuffer(count: count)
+    let kernels = try kernelSet(name)
+    kernels.product(operands.product(whole, .store))
+    let cut = FloatBuffer(count: count)
+    cut.fill(99)
+    var product = operands.product(cut, .store)
+    product.lastColumnLanes = lanes
+    kernels.product(product)
+    for index in 0..<count {
+      let isBehind = index % (6 * laneCount) >= 5 * laneCount + lanes
+      #expect(cut[index] == (isBehind ? 99 : whole[index]))
+    }
+  }
+
+  @Test("weights that are strided the other way give the transposed product", arguments: kernelNames)
+  func transposedWeights(_ name: String) throws {
+    let kernels = try kernelSet(name)
+    let operands = Operands((9, 6, 3))
+    let straight = FloatBuffer(count: 9 * 3 * laneCount)
+    kernels.product(operands.product(straight, .store))
+    let transposed = FloatBuffer(count: 9 * 6)
+    for row in 0..<9 { for k in 0..<6 { transposed[k * 9 + row] = operands.weights[row * 6 + k] } }
+    let other = FloatBuffer(count: straight.count)
+    var product = operands.product(other, .store)
+    product.weights = UnsafePointer(transposed.pointer)
+    product.weightRowStride = 1
+    product.weightDepthStride = 9
+    kernels.product(product)
+    #expect(bits(other) == bits(straight))
+  }
+
+  @Test("lane products weigh every lane by its own numbers", arguments: cases)
+  func laneProduct(_ name: String, _ shape: Int) throws {
+    let operands = Operands(Self.shapes[shape])
+    let (rows, depth, columns) = Self.shapes[shape]
+    let weights = randomBuffer(rows * depth * laneCount, seed: 6)
+    let bias = randomBuffer(rows * laneCount, seed: 7)
+    let outputs = FloatBuffer(count: rows * columns * laneCount)
+    try kernelSet(name).laneProduct(
+      LaneProduct(
+        weights: weights.pointer, rowStride: depth * laneCount, depthStride: laneCount, inputs: operands.inputs.pointer,
+        offsets: operands.depthOffsets.pointer, outputs: outputs.pointer, outputRowStride: columns * laneCount,
+        rows: rows, depth: depth, columns: columns, laneBias: bias.pointer,
+        activations: operands.activations.pointer))
+    var expected: [Double] = []
+    for row in 0..<rows {
+      for position in 0..<columns * laneCount {
+        let lane = position % laneCount
+        var sum = Double(bias[row * laneCount + lane])
+        for k in 0..<depth {
+          sum +=
+            Double(weights[(row * depth + k) * laneCount + lane])
+            * Double(operands.inputs[Int(operands.depthOffsets[k]) + position])
+        }
+        expected.append(operands.activations[expected.count] > 0 ? sum : Double(Float(0.05)) * sum)
+      }
+    }
+    #expect(relativeError(outputs, expected) < 1e-6)
+  }
+
+  @Test("lane dots add to what is there, lane by lane", arguments: cases)
+  func laneDot(_ name: String, _ shape: Int) throws {
+    let (rows, others, columns) = Self.shapes[shape]
+    let left = randomBuffer(rows * columns * laneCount, seed: 8)
+    let right = randomBuffer(others * columns * laneCount, seed: 9)
+    let rightOffsets = offsets((0..<others).map { $0 * columns * laneCount })
+    let sums = randomBuffer(rows * others * laneCount, seed: 10)
+    var expected = sums.elements.map(Double.init)
+    for row in 0..<rows {
+      for other in 0..<others {
+        for position in 0..<columns * laneCount {
+          expected[(row * others + other) * laneCount + position % laneCount] +=
+            Double(left[row * columns * laneCount + position]) * Double(right[Int(rightOffsets[other]) + position])
+        }
+      }
+    }
+    let kernels = try kernelSet(name)
+    kernels.laneDot(
+      LaneDot(
+        left: left.pointer, leftRowStride: columns * laneCount, leftColumnStride: laneCount, leftRows: rows,
+        right: right.pointer, rightOffsets: rightOffsets.pointer, rightColumnStride: laneCount, rightRows: others,
+        columns: columns, sums: sums.pointer))
+    #expect(relativeError(sums, expected) < 1e-6)
+
+    let totals = randomBuffer(rows * others, seed: 11)
+    let expectedTotals = (0..<rows * others).map { index in
+      (0..<laneCount).reduce(Double(totals[index])) { $0 + expected[index * laneCount + $1] }
+    }
+    kernels.addLanes(sums.pointer, count: rows * others, into: totals.pointer)
+    #expect(relativeError(totals, expectedTotals) < 1e-6)
+  }
+
+  @Test("builds with fused multiply-add give the same bits", arguments: shapes.indices)
+  func sameBits(_ shape: Int) throws {
+    guard kernelNames.contains("avx512") else { return }
+    let operands = Operands(Self.shapes[shape])
+    let results = try ["avx2", "avx512"].map { name in
+      let outputs = FloatBuffer(count: operands.rows * operands.columns * laneCount)
+      try kernelSet(name).product(operands.product(outputs, .biasLeakyReLU(operands.bias.pointer)))
+      let totals = FloatBuffer(count: operands.rows * operands.columns)
+      try kernelSet(name).addLanes(outputs.pointer, count: totals.count, into: totals.pointer)
+      return bits(outputs) + bits(totals)
+    }
+    #expect(results[0] == results[1])
+  }
+}
