@@ -1,0 +1,345 @@
+internal import CMPI
+import Foundation
+public import Tensors
+
+/// How gradients are summed.
+public enum Reduction: String, Sendable, CaseIterable {
+  /// A fixed binary tree over the ranks, bit for bit the same on every run (`FixedOrderSum`).
+  case fixedOrder
+  /// MPI's own sum, for any number of ranks, in an order that is its own.
+  case mpi
+
+  /// What is used with this many ranks: only powers of two can keep the order.
+  public func available(rankCount: Int) -> Reduction { rankCount.nonzeroBitCount == 1 ? self : .mpi }
+}
+
+/// What follows when a bucket is summed.
+public enum AfterReduction {
+  /// All ranks receive the summed gradient.
+  case gatherGradient
+  /// Each rank updates its ranges of the parameters from its ranges of the gradient, with the closure; then all ranks
+  /// receive all parameters. The closure runs inside `begin`, `poll` and `finish`.
+  case update(parameters: FloatBuffer, (Range<Int>) -> Void)
+  /// Nothing: each rank has its ranges. `allGather` is called later, when every rank has looked at all of them.
+  case leaveScattered
+}
+
+/// Where the time of reductions went, in seconds.
+public struct CommunicationTime: Equatable, Sendable {
+  /// From the first bucket's beginning to the last one's completion.
+  public var total = 0.0
+  /// Of that, inside `begin` and `poll`: the computation pays it.
+  public var polling = 0.0
+  /// Of that, inside `finish`: what the step waited.
+  public var exposed = 0.0
+}
+
+/// Sums a gradient over all ranks bucket by bucket, while the rest of it is still being computed.
+///
+/// A bucket is begun when its range of the gradient is complete; `poll`, called every now and then, moves all begun
+/// buckets on (MPI progresses only inside of its calls); `finish` waits for what is left. Each bucket is a small state
+/// machine over the rounds of `HalvingPlan`, or one MPI_Iallreduce. All ranks begin the buckets in the same order. No
+/// memory is allocated after `init`; with one rank nothing is done but the update.
+public final class GradientReducer {
+  /// How sums are made, after the rank count was considered.
+  public let reduction: Reduction
+  /// The buckets' ranges of the gradient, in the order of their numbers.
+  public let buckets: [Range<Int>]
+  /// For every bucket the range that this rank owns: fully summed, and its to update.
+  ///
+  /// Borders lie at multiples of 16 floats from the bucket's start.
+  public let ownedRanges: [Range<Int>]
+  /// Time spent since the reducer was made, or since the caller last reset it.
+  public var time = CommunicationTime()
+
+  private enum Stage: Equatable { case idle, reducing(Int), gathering(Int), done }
+
+  private let communicator: Communicator
+  private let gradient: FloatBuffer
+  private let after: AfterReduction
+  private let plans: [HalvingPlan]
+  private let scratch: [FloatBuffer]
+  /// MPI reads these until the gather is complete, so they have a fixed place: rankCount counts, then as many offsets.
+  private let shares: [AlignedBuffer<Int32>]
+  /// Two slots per bucket: receive (or a collective) and send.
+  private let requests: UnsafeMutableBufferPointer<cmpi_request>
+  private let completedIndices: UnsafeMutableBufferPointer<Int32>
+  private let statuses: UnsafeMutableBufferPointer<MPI_Status>
+  private var stages: [Stage]
+  private var outstanding: [Int]
+  private var unfinished = 0
+  private var gathered: UnsafeMutablePointer<Float>
+  private var beginning = 0.0
+
+  /// Prepares the reduction of `gradient`.
+  ///
+  /// - Parameters:
+  ///   - communicator: The ranks.
+  ///   - gradient: Same count on all ranks; summed in place.
+  ///   - buckets: Disjoint ranges of it, each below 2³¹ floats, the same on all ranks. Half of each is allocated.
+  ///   - reduction: How to sum; replaced by `.mpi` where the rank count does not allow it.
+  ///   - after: What follows a bucket's sum.
+  public init(
+    communicator: Communicator, gradient: FloatBuffer, buckets: [Range<Int>], reduction: Reduction = .fixedOrder,
+    after: AfterReduction = .gatherGradient
+  ) {
+    // 32767 is the largest tag that every MPI has.
+    precondition(buckets.count < 32_767, "a bucket's number is its messages' tag")
+    precondition(
+      buckets.allSatisfy { $0.lowerBound >= 0 && $0.upperBound <= gradient.count && $0.count <= Int32.max },
+      "buckets are ranges of the gradient that MPI can count")
+    let rankCount = communicator.rankCount
+    self.communicator = communicator
+    self.gradient = gradient
+    self.buckets = buckets
+    self.after = after
+    self.reduction = reduction.available(rankCount: rankCount)
+    if self.reduction == .fixedOrder {
+      let plans = buckets.map { HalvingPlan($0, rank: communicator.rank, rankCount: rankCount) }
+      self.plans = plans
+      scratch = plans.map { FloatBuffer(count: $0.rounds.first?.kept.count ?? 0) }
+      shares = []
+      ownedRanges = plans.map(\.owned)
+    } else {
+      let ranges = buckets.map { EvenShares($0, rankCount: rankCount).ranges }
+      plans = []
+      scratch = []
+      shares = zip(buckets, ranges).map { bucket, ranges in
+        let numbers = AlignedBuffer<Int32>(count: 2 * rankCount)
+        for (rank, range) in ranges.enumerated() {
+          numbers[rank] = Int32(range.count)
+          numbers[rankCount + rank] = Int32(range.lowerBound - bucket.lowerBound)
+        }
+        return numbers
+      }
+      ownedRanges = ranges.map { $0[communicator.rank] }
+    }
+    requests = .allocate(capacity: max(1, 2 * buckets.count))
+    requests.initialize(repeating: cmpi_no_request())
+    completedIndices = .allocate(capacity: requests.count)
+    completedIndices.initialize(repeating: 0)
+    statuses = .allocate(capacity: requests.count)
+    statuses.initialize(repeating: MPI_Status())
+    stages = Array(repeating: .idle, count: buckets.count)
+    outstanding = Array(repeating: 0, count: buckets.count)
+    if case .update(let parameters, _) = after {
+      precondition(parameters.count == gradient.count, "one parameter per gradient element")
+      gathered = parameters.pointer
+    } else {
+      gathered = gradient.pointer
+    }
+  }
+
+  deinit {
+    requests.deallocate()
+    completedIndices.deallocate()
+    statuses.deallocate()
+  }
+
+  /// Cuts `range` into buckets of at most `largest` floats, the borders on multiples of 16.
+  public static func buckets(of range: Range<Int>, largest: Int) -> [Range<Int>] {
+    let size = max(HalvingPlan.alignment, largest / HalvingPlan.alignment * HalvingPlan.alignment)
+    return stride(from: 0, to: range.count, by: size).map { range.piece(at: $0, count: size) }
+  }
+
+  /// Starts the exchange of a bucket whose gradient is complete on this rank.
+  public func begin(bucket: Int) throws(CollectiveError) {
+    precondition(stages[bucket] == .idle, "a bucket is begun once per step")
+    let start = monotonicSeconds()
+    if unfinished == 0 { beginning = start }
+    unfinished += 1
+    if communicator.rankCount == 1 || buckets[bucket].isEmpty {
+      try advanceFromReduced(bucket)
+    } else if reduction == .fixedOrder {
+      try reduce(bucket, round: 0)
+    } else {
+      let range = buckets[bucket]
+      stages[bucket] = .reducing(0)
+      outstanding[bucket] = 1
+      try communicator.perform(.gradientReduction) { [gradient] world in
+        cmpi_begin_reduce_floats(
+          world, gradient.pointer + range.lowerBound, Int32(range.count), &requests[2 * bucket])
+      }
+    }
+    account(since: start, to: \.polling)
+  }
+
+  /// Moves all begun buckets on, without waiting.
+  public func poll() throws(CollectiveError) {
+    guard unfinished > 0 else { return }
+    let start = monotonicSeconds()
+    while unfinished > 0, try completeSome(waiting: false) {}
+    account(since: start, to: \.polling)
+  }
+
+  /// Waits until all buckets are complete; the next step may begin them again.
+  ///
+  /// - Precondition: All have been begun.
+  public func finish() throws(CollectiveError) {
+    precondition(!stages.contains(.idle), "every bucket is begun in every step, on every rank")
+    let start = monotonicSeconds()
+    try drain()
+    // MPI's collectives must begin in the same order on all ranks, and buckets do not complete in the same order.
+    if case .update = after, reduction == .mpi { try gatherAll() }
+    account(since: start, to: \.exposed)
+    for bucket in stages.indices { stages[bucket] = .idle }
+  }
+
+  /// Brings every rank's ranges of `buffer` (the gradient, the parameters, an optimizer's state) to all ranks.
+  ///
+  /// - Precondition: No bucket is under way; `buffer` is as long as the gradient.
+  public func allGather(_ buffer: FloatBuffer) throws(CollectiveError) {
+    precondition(unfinished == 0 && buffer.count == gradient.count, "gathers a whole buffer between two steps")
+    guard communicator.rankCount > 1 else { return }
+    let start = monotonicSeconds()
+    let target = gathered
+    gathered = buffer.pointer
+    try gatherAll()
+    gathered = target
+    account(since: start, to: \.exposed)
+    for bucket in stages.indices { stages[bucket] = .idle }
+  }
+
+  private func gatherAll() throws(CollectiveError) {
+    guard communicator.rankCount > 1 else { return }
+    if beginning == 0 { beginning = monotonicSeconds() }
+    for bucket in buckets.indices where !buckets[bucket].isEmpty {
+      unfinished += 1
+      try beginGather(bucket)
+    }
+    try drain()
+  }
+
+  private func drain() throws(CollectiveError) {
+    while unfinished > 0, try completeSome(waiting: true) {}
+  }
+
+  /// Adds the time since `start`; at the last bucket's completion also the whole reduction's.
+  private func account(since start: Double, to part: WritableKeyPath<CommunicationTime, Double>) {
+    let end = monotonicSeconds()
+    time[keyPath: part] += end - start
+    if unfinished == 0, beginning > 0 {
+      time.total += end - beginning
+      beginning = 0
+    }
+  }
+
+  /// Handles completed messages; returns whether there were any.
+  private func completeSome(waiting: Bool) throws(CollectiveError) -> Bool {
+    var count: Int32 = 0
+    let peer = waiting ? peerOfFirstUnfinished() : nil
+    try communicator.perform(.gradientReduction, waitingFor: peer) { _ in
+      cmpi_complete_some(
+        waiting ? 1 : 0, requests.baseAddress, Int32(requests.count), &count, completedIndices.baseAddress,
+        statuses.baseAddress)
+    }
+    for index in 0..<Int(count) {
+      let bucket = Int(completedIndices[index]) / 2
+      outstanding[bucket] -= 1
+      if outstanding[bucket] == 0 { try advance(bucket) }
+    }
+    return count > 0
+  }
+
+  private func peerOfFirstUnfinished() -> Int? {
+    guard reduction == .fixedOrder else { return nil }
+    for bucket in stages.indices {
+      switch stages[bucket] {
+      case .reducing(let round), .gathering(let round): return plans[bucket].rounds[round].peer
+      case .idle, .done: continue
+      }
+    }
+    return nil
+  }
+
+  /// All messages of the bucket's stage have come: on to the next stage.
+  private func advance(_ bucket: Int) throws(CollectiveError) {
+    switch stages[bucket] {
+    case .reducing(let round):
+      guard reduction == .fixedOrder else { return try advanceFromReduced(bucket) }
+      let kept = plans[bucket].rounds[round].kept
+      add(scratch[bucket].pointer, to: gradient.pointer + kept.lowerBound, count: kept.count)
+      if round + 1 < plans[bucket].rounds.count {
+        try reduce(bucket, round: round + 1)
+      } else {
+        try advanceFromReduced(bucket)
+      }
+    case .gathering(let round):
+      if reduction == .fixedOrder, round > 0 {
+        try gather(bucket, round: round - 1)
+      } else {
+        complete(bucket)
+      }
+    case .idle, .done:
+      preconditionFailure("a message came for a bucket that waits for none")
+    }
+  }
+
+  private func advanceFromReduced(_ bucket: Int) throws(CollectiveError) {
+    var isGathered = communicator.rankCount > 1 && !buckets[bucket].isEmpty && reduction == .fixedOrder
+    switch after {
+    case .gatherGradient: break
+    case .update(_, let update): update(ownedRanges[bucket])
+    case .leaveScattered: isGathered = false
+    }
+    if isGathered { try beginGather(bucket) } else { complete(bucket) }
+  }
+
+  private func complete(_ bucket: Int) {
+    stages[bucket] = .done
+    unfinished -= 1
+  }
+
+  private func reduce(_ bucket: Int, round: Int) throws(CollectiveError) {
+    stages[bucket] = .reducing(round)
+    let halves = plans[bucket].rounds[round]
+    try post(
+      bucket, peer: halves.peer, receiving: scratch[bucket].pointer, halves.kept.count,
+      sending: gradient.pointer + halves.sent.lowerBound, halves.sent.count)
+  }
+
+  private func beginGather(_ bucket: Int) throws(CollectiveError) {
+    guard reduction == .mpi else { return try gather(bucket, round: plans[bucket].rounds.count - 1) }
+    stages[bucket] = .gathering(0)
+    outstanding[bucket] = 1
+    let start = gathered + buckets[bucket].lowerBound
+    let numbers = shares[bucket].pointer
+    let rankCount = communicator.rankCount
+    try communicator.perform(.gradientReduction) { world in
+      cmpi_begin_gather_floats(world, start, numbers, numbers + rankCount, &requests[2 * bucket])
+    }
+  }
+
+  private func gather(_ bucket: Int, round: Int) throws(CollectiveError) {
+    stages[bucket] = .gathering(round)
+    let halves = plans[bucket].rounds[round]
+    try post(
+      bucket, peer: halves.peer, receiving: gathered + halves.sent.lowerBound, halves.sent.count,
+      sending: gathered + halves.kept.lowerBound, halves.kept.count)
+  }
+
+  /// Starts the two messages of a round.
+  ///
+  /// A bucket's messages to one peer are in the same order on both sides, so its number is tag enough (0 is
+  /// `FixedOrderSum`'s).
+  private func post(
+    _ bucket: Int, peer: Int, receiving: UnsafeMutablePointer<Float>, _ receivedCount: Int,
+    sending: UnsafeMutablePointer<Float>, _ sentCount: Int
+  ) throws(CollectiveError) {
+    outstanding[bucket] = 2
+    try communicator.perform(.gradientReduction, waitingFor: peer) { world in
+      let code = cmpi_begin_receive_floats(
+        world, receiving, Int32(receivedCount), Int32(peer), Int32(bucket + 1), &requests[2 * bucket])
+      guard code == cmpi_success else { return code }
+      return cmpi_begin_send_floats(
+        world, sending, Int32(sentCount), Int32(peer), Int32(bucket + 1), &requests[2 * bucket + 1])
+    }
+  }
+}
+
+/// Seconds of a clock that nobody sets.
+func monotonicSeconds() -> Double {
+  var now = timespec()
+  clock_gettime(CLOCK_MONOTONIC, &now)
+  return Double(now.tv_sec) + Double(now.tv_nsec) * 1e-9
+}

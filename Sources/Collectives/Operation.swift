@@ -1,0 +1,22 @@
+/// What a rank may be waiting in: the names that errors and the watchdog's line use.
+enum Operation: UInt8, CustomStringConvertible {
+  case start = 1
+  case finish, barrier, broadcast, sum, maximum, minimum, gather, agreement, reduceScatter, allGather, gradientReduction
+
+  var description: String {
+    switch self {
+    case .start: "the start of MPI"
+    case .finish: "the end of MPI"
+    case .barrier: "a barrier"
+    case .broadcast: "a broadcast"
+    case .sum: "a sum"
+    case .maximum: "a maximum"
+    case .minimum: "a minimum"
+    case .gather: "a gather"
+    case .agreement: "an agreement"
+    case .reduceScatter: "a reduce-scatter"
+    case .allGather: "an all-gather"
+    case .gradientReduction: "the gradient's reduction"
+    }
+  }
+}

@@ -1,0 +1,164 @@
+import Collectives
+import Foundation
+import Tensors
+
+/// What rank `rank` contributes to element `index` in step `step`: every rank can compute every other's.
+private func term(rank: Int, index: Int, step: Int) -> Float {
+  let random = CounterRandom(seed: UInt64(rank), purpose: .diffusion, step: step)
+  // The reciprocal has all bits of the mantissa, so that every addition rounds and every other order shows.
+  let uniform = random.uniform(index: index, element: 0)
+  return Float((uniform < 0.5 ? -1 : 1) / (uniform + 0.1))
+}
+
+private func fill(_ buffer: FloatBuffer, rank: Int, step: Int) {
+  for index in 0..<buffer.count { buffer.pointer[index] = term(rank: rank, index: index, step: step) }
+}
+
+/// The sum over `ranks` by the complete binary tree of neighbours.
+private func tree(_ ranks: Range<Int>, index: Int, step: Int) -> Float {
+  guard ranks.count > 1 else { return term(rank: ranks.lowerBound, index: index, step: step) }
+  let middle = ranks.lowerBound + ranks.count / 2
+  return tree(ranks.lowerBound..<middle, index: index, step: step)
+    + tree(middle..<ranks.upperBound, index: index, step: step)
+}
+
+/// Compares with the tree's bits and with the sum in double precision.
+private func compare(
+  _ sums: FloatBuffer, range: Range<Int>, rankCount: Int, step: Int, into report: inout Report
+) {
+  for index in range {
+    let exact = (0..<rankCount).reduce(0.0) { $0 + Double(term(rank: $1, index: index, step: step)) }
+    let expected = tree(0..<rankCount, index: index, step: step)
+    report.numbers["largestError", default: 0] = max(
+      report.numbers["largestError", default: 0], abs(Double(sums.pointer[index]) - exact))
+    report.numbers["differentBits", default: 0] += sums.pointer[index].bitPattern == expected.bitPattern ? 0 : 1
+  }
+}
+
+/// COUNT: both halves of the sum, then the whole.
+@Sendable func sumInFixedOrder(_ arguments: Arguments) throws {
+  let communicator = try Communicator.start()
+  let sum = FixedOrderSum(communicator: communicator, count: try arguments.number(0))
+  let buffer = FloatBuffer(count: sum.count)
+  var report = Report(rank: communicator.rank)
+  report.numbers["isReproducible"] = sum.isReproducible ? 1 : 0
+
+  fill(buffer, rank: communicator.rank, step: 0)
+  let range = try sum.reduceScatter(buffer.pointer)
+  compare(buffer, range: range, rankCount: communicator.rankCount, step: 0, into: &report)
+  // What is not owned must come from its owner.
+  for index in 0..<sum.count where !range.contains(index) { buffer.pointer[index] = .nan }
+  try sum.allGather(buffer.pointer)
+  compare(buffer, range: 0..<sum.count, rankCount: communicator.rankCount, step: 0, into: &report)
+
+  fill(buffer, rank: communicator.rank, step: 1)
+  try sum.sum(buffer.pointer)
+  compare(buffer, range: 0..<sum.count, rankCount: communicator.rankCount, step: 1, into: &report)
+
+  let ranges = (0..<communicator.rankCount).map(sum.ownedRange(of:)).sorted { $0.lowerBound < $1.lowerBound }
+  let isTiling = ranges.reduce(0) { $1.isEmpty ? $0 : $1.lowerBound == $0 ? $1.upperBound : -1 } == sum.count
+  let isAligned = ranges.allSatisfy { $0.lowerBound % 16 == 0 || $0.lowerBound == sum.count }
+  report.texts["ranges"] =
+    isTiling && isAligned && range == sum.ownedRange(of: communicator.rank) ? "tile" : "\(ranges)"
+  try communicator.finish()
+  try report.write()
+}
+
+/// BUCKET SIZES, fixedOrder | mpi, gather | update: three steps with the same reducer, buckets begun from the last to the
+/// first.
+@Sendable func reduceGradient(_ arguments: Arguments) throws {
+  let communicator = try Communicator.start()
+  var buckets: [Range<Int>] = []
+  for size in try arguments.numbers(0) {
+    let start = buckets.last?.upperBound ?? 0
+    buckets.append(start..<start + size)
+  }
+  let count = buckets.last?.upperBound ?? 0
+  let gradient = FloatBuffer(count: count)
+  let parameters = FloatBuffer(count: count)
+  let isUpdate = try arguments.text(2) == "update"
+  let reducer = GradientReducer(
+    communicator: communicator, gradient: gradient, buckets: buckets,
+    reduction: try arguments.text(1) == "mpi" ? .mpi : .fixedOrder,
+    after: isUpdate
+      ? .update(parameters: parameters) { range in
+        // A "parameter" that is the gradient's negative shows in all its bits whether every range came through.
+        for index in range { parameters.pointer[index] = -gradient.pointer[index] }
+      } : .gatherGradient)
+  var report = Report(rank: communicator.rank)
+  for step in 0..<3 {
+    fill(gradient, rank: communicator.rank, step: step)
+    parameters.fill(.nan)
+    for bucket in buckets.indices.reversed() {
+      try reducer.begin(bucket: bucket)
+      try reducer.poll()
+    }
+    try reducer.finish()
+    if isUpdate { for index in 0..<count { gradient.pointer[index] = -parameters.pointer[index] } }
+    compare(gradient, range: 0..<count, rankCount: communicator.rankCount, step: step, into: &report)
+  }
+  report.texts["reduction"] = reducer.reduction.rawValue
+  report.numbers["timesAddUp"] =
+    reducer.time.total > 0 && reducer.time.polling + reducer.time.exposed <= reducer.time.total * 1.01 ? 1 : 0
+  try communicator.finish()
+  try report.write()
+}
+
+/// fixedOrder | mpi: a step that leaves the sums scattered, then one gather of state that each rank has its ranges of.
+@Sendable func gatherState(_ arguments: Arguments) throws {
+  let communicator = try Communicator.start()
+  let gradient = FloatBuffer(count: 1000)
+  let reducer = GradientReducer(
+    communicator: communicator, gradient: gradient, buckets: GradientReducer.buckets(of: 0..<1000, largest: 300),
+    reduction: try arguments.text(0) == "mpi" ? .mpi : .fixedOrder, after: .leaveScattered)
+  var report = Report(rank: communicator.rank)
+  fill(gradient, rank: communicator.rank, step: 0)
+  for bucket in reducer.buckets.indices { try reducer.begin(bucket: bucket) }
+  try reducer.finish()
+  let state = FloatBuffer(count: 1000)
+  state.fill(.nan)
+  for range in reducer.ownedRanges {
+    for index in range { state.pointer[index] = gradient.pointer[index] }
+  }
+  try reducer.allGather(state)
+  compare(state, range: 0..<1000, rankCount: communicator.rankCount, step: 0, into: &report)
+  report.numbers["ownedCount"] = Double(reducer.ownedRanges.reduce(0) { $0 + $1.count })
+  try communicator.finish()
+  try report.write()
+}
+
+/// COUNT, ROUNDS: median milliseconds of a sum, the kinds interleaved.
+@Sendable func timeSums(_ arguments: Arguments) throws {
+  let communicator = try Communicator.start()
+  let count = try arguments.number(0)
+  let buffer = FloatBuffer(count: count)
+  let sum = FixedOrderSum(communicator: communicator, count: count)
+  let buckets = GradientReducer.buckets(of: 0..<count, largest: 1 << 18)
+  let reducers = Reduction.allCases.map {
+    GradientReducer(communicator: communicator, gradient: buffer, buckets: buckets, reduction: $0)
+  }
+  func reduce(_ reducer: GradientReducer) throws(CollectiveError) {
+    for bucket in buckets.indices { try reducer.begin(bucket: bucket) }
+    try reducer.finish()
+  }
+  let kinds: [(String, () throws -> Void)] = [
+    ("fixed order", { try sum.sum(buffer.pointer) }),
+    ("MPI_Allreduce", { try communicator.sum(buffer.elements) }),
+    ("buckets, fixed order", { try reduce(reducers[0]) }),
+    ("buckets, MPI_Iallreduce", { try reduce(reducers[1]) }),
+  ]
+  var times: [String: [Double]] = [:]
+  for _ in 0..<(try arguments.number(1)) {
+    for (name, body) in kinds {
+      buffer.fill(1)
+      try communicator.barrier()
+      let start = ContinuousClock.now
+      try body()
+      times[name, default: []].append(start.duration(to: .now) / .milliseconds(1))
+    }
+  }
+  var report = Report(rank: communicator.rank)
+  for (name, values) in times { report.numbers[name] = values.sorted()[values.count / 2] }
+  try communicator.finish()
+  if communicator.isRankZero { try report.write() }
+}
