@@ -22,6 +22,8 @@ public final class DiffusedBatch {
   public let basis: FloatBuffer
   /// KL of every image, summed over its elements, in nats: [group][16].
   public let divergence: AlignedBuffer<Double>
+  /// What each lane's random numbers are keyed by: [group][16].
+  public let indices: AlignedBuffer<UInt32>
   /// nb.
   public let basisCount: Int
 
@@ -36,6 +38,7 @@ public final class DiffusedBatch {
     coefficients = FloatBuffer(count: groupCapacity * LaneCoefficient.allCases.count * laneCount)
     basis = FloatBuffer(count: groupCapacity * basisCount * laneCount)
     divergence = AlignedBuffer(count: groupCapacity * laneCount)
+    indices = AlignedBuffer(count: groupCapacity * laneCount)
   }
 
   /// Floats of a group's bordered image.

@@ -82,6 +82,7 @@ public final class ForwardProcess {
     precondition(images.count > 0 && group < batch.groupCapacity, "an empty lane group or a batch too small")
     images.pad()
     setTimes(images.times, imageCount: images.count, gradientWeight: gradientWeight, in: batch, group: group)
+    for lane in 0..<laneCount { batch.indices[group * laneCount + lane] = images.indices[lane] }
     let elements = batch.colors * batch.width * batch.width
     let dequantization = CounterRandom(seed: seed, purpose: dequantizationPurpose, step: step)
     kernels.uniforms(

@@ -95,6 +95,13 @@ public protocol KernelSet: Sendable {
   func applyLeakyReLUGradient(
     activations: UnsafePointer<Float>, gradient: UnsafeMutablePointer<Float>, count: Int)
 
+  /// values = 0 where uniforms < rate, else values/(1 - rate); counts are multiples of 16.
+  func applyDropout(
+    _ values: UnsafeMutablePointer<Float>, uniforms: UnsafePointer<Float>, count: Int, rate: Float)
+  /// gradient = 0 where the value was dropped, else gradient/(1 - rate); counts are multiples of 16.
+  func applyDropoutGradient(
+    dropped: UnsafePointer<Float>, gradient: UnsafeMutablePointer<Float>, count: Int, rate: Float)
+
   // MARK: Parameters
 
   /// Whether every element is finite.

@@ -11,11 +11,17 @@ final class ConvolutionBranch {
   private let activations: [FloatBuffer]
   /// Gradients with respect to a layer's output, for two layers at a time.
   private let gradients: [FloatBuffer]
+  /// x_t after dropout; empty without.
+  private let droppedImage: FloatBuffer
 
-  init(_ architecture: Architecture, layout: ParameterLayout, secondLevelCache: Int, kernels: any KernelSet) {
+  init(
+    _ architecture: Architecture, layout: ParameterLayout, hasDropout: Bool, secondLevelCache: Int,
+    kernels: any KernelSet
+  ) {
     self.kernels = kernels
     let width = architecture.spatialWidth
     let plane = (width + 2) * (width + 2) * laneCount
+    droppedImage = FloatBuffer(count: hasDropout ? architecture.colorCount * plane : 0)
     let workspace = WinogradWorkspace(
       channels: architecture.convolutionChannels, width: width, secondLevelCache: secondLevelCache)
     layers = (0..<architecture.convolutionLayers).map { layer in
@@ -39,11 +45,20 @@ final class ConvolutionBranch {
   /// - Parameters:
   ///   - noisy: x_t, bordered [C][W + 2][W + 2][16].
   ///   - features: Receives [n_hidden_conv][W + 2][W + 2][16]; its border is left as it is (zero).
+  ///   - dropout: With the images' indices; nil for none.
   func forward(
-    _ parameters: UnsafePointer<Float>, noisy: UnsafePointer<Float>, features: UnsafeMutablePointer<Float>
+    _ parameters: UnsafePointer<Float>, noisy: UnsafePointer<Float>, features: UnsafeMutablePointer<Float>,
+    dropout: (masks: Dropout, indices: UnsafePointer<UInt32>)? = nil
   ) {
     var input = noisy
     for (index, layer) in layers.enumerated() {
+      if let dropout {
+        let values = index == 0 ? droppedImage.pointer : activations[index - 1].pointer
+        let elements = (index == 0 ? droppedImage.count : activations[index - 1].count) / laneCount
+        if index == 0 { values.update(from: noisy, count: elements * laneCount) }
+        dropout.masks.apply(values, elements: elements, site: .convolution(index), indices: dropout.indices)
+        input = UnsafePointer(values)
+      }
       let output = index == layers.count - 1 ? features : activations[index].pointer
       layer.forward(parameters, input: input, output: output)
       input = UnsafePointer(output)
@@ -55,13 +70,19 @@ final class ConvolutionBranch {
   /// - Parameters:
   ///   - featureGradient: With one scale the gradient before the last layer's activation, else that of the features
   ///     themselves (`MultiScaleLayer.backward`). Overwritten.
-  func backward(noisy: UnsafePointer<Float>, featureGradient: UnsafeMutablePointer<Float>) {
+  ///   - dropout: What `forward` was given.
+  func backward(
+    noisy: UnsafePointer<Float>, featureGradient: UnsafeMutablePointer<Float>, dropout: Dropout? = nil
+  ) {
     var outputGradient = featureGradient
     for index in layers.indices.reversed() {
-      let input = index == 0 ? noisy : UnsafePointer(activations[index - 1].pointer)
+      let image = dropout == nil ? noisy : UnsafePointer(droppedImage.pointer)
+      let input = index == 0 ? image : UnsafePointer(activations[index - 1].pointer)
       let inputGradient = index == 0 ? nil : gradients[index % 2 % gradients.count].pointer
       layers[index].backward(input: input, outputGradient: outputGradient, inputGradient: inputGradient)
-      if let inputGradient { outputGradient = inputGradient }
+      guard let inputGradient else { continue }
+      dropout?.applyGradient(dropped: input, gradient: inputGradient, count: activations[index - 1].count)
+      outputGradient = inputGradient
     }
   }
 

@@ -82,13 +82,27 @@ final class DenseBranch {
   }
 
   /// Computes all layers for `groups` lane groups of bordered images.
-  func forward(_ parameters: UnsafePointer<Float>, noisy: UnsafePointer<Float>, groups: Int) {
+  ///
+  /// - Parameter dropout: With all groups' images' indices; nil for none. Inputs of layers are dropped in place, `noisy`
+  ///   included.
+  func forward(
+    _ parameters: UnsafePointer<Float>, noisy: UnsafeMutablePointer<Float>, groups: Int,
+    dropout: (masks: Dropout, indices: UnsafePointer<UInt32>)? = nil
+  ) {
     for layer in 0..<layerCount {
       let isFirst = layer == 0
+      if let dropout {
+        let stride = isFirst ? imageStride : widths[layer] * laneCount
+        for group in 0..<groups {
+          dropout.masks.apply(
+            (isFirst ? noisy : activations[layer - 1].pointer) + group * stride, elements: stride / laneCount,
+            site: .denseLower(layer), indices: dropout.indices + group * laneCount)
+        }
+      }
       kernels.product(
         Product(
           weights: parameters + weights[layer].offset, rowStride: widths[layer], depthStride: 1,
-          inputs: isFirst ? noisy : UnsafePointer(activations[layer - 1].pointer),
+          inputs: UnsafePointer(isFirst ? noisy : activations[layer - 1].pointer),
           offsets: isFirst ? imageOffsets.pointer : laneOffsets.pointer,
           columnStride: isFirst ? imageStride : widths[layer] * laneCount,
           outputs: activations[layer].pointer, outputRowStride: laneCount,
@@ -107,7 +121,7 @@ final class DenseBranch {
   ///   - gradient: Receives the sums over all parts, or has them added where `accumulating`.
   func backward(
     _ parameters: UnsafePointer<Float>, noisy: UnsafePointer<Float>, outputGradients: UnsafePointer<Float>,
-    parts: [Range<Int>], gradient: UnsafeMutablePointer<Float>, accumulating: Bool
+    parts: [Range<Int>], gradient: UnsafeMutablePointer<Float>, accumulating: Bool, dropout: Dropout? = nil
   ) {
     let groups = parts.last?.upperBound ?? 0
     toRows(noisy, stride: imageStride, offsets: imageOffsets, width: 0, groups: groups, into: rows[0])
@@ -132,6 +146,9 @@ final class DenseBranch {
             outputColumnStride: laneCount, rows: groups * laneCount, depth: widths[layer + 1],
             columns: (widths[layer] + laneCount - 1) / laneCount,
             epilogue: .leakyReLUGradient(activations: rows[layer].pointer)))
+        dropout?.applyGradient(
+          dropped: rows[layer].pointer, gradient: gradients[layer % 2].pointer,
+          count: groups * laneCount * Self.padded(widths[layer]))
       }
     }
   }

@@ -12,6 +12,9 @@ public final class ReverseModel {
   /// Where its parameters lie.
   public let layout: ParameterLayout
   private let kernels: any KernelSet
+  private let dropout: Dropout?
+  /// The dense branch's own copy of x_t, to drop values from; empty without dropout.
+  private let droppedImages: FloatBuffer
   private let convolutions: ConvolutionBranch
   private let dense: DenseBranch?
   private let upper: UpperBranch
@@ -30,15 +33,20 @@ public final class ReverseModel {
   ///   - groupCapacity: Lane groups of the largest minibatch.
   ///   - partCapacity: Its canonical parts.
   ///   - forTraining: Whether `gradient` will be called.
+  ///   - dropout: Drops inputs of layers in training; nil for none.
   public init(
     _ architecture: Architecture, layout: ParameterLayout, kernels: any KernelSet, groupCapacity: Int,
-    partCapacity: Int, forTraining: Bool
+    partCapacity: Int, forTraining: Bool, dropout: Dropout? = nil
   ) {
+    self.dropout = dropout
     self.architecture = architecture
     self.layout = layout
     self.kernels = kernels
     convolutions = ConvolutionBranch(
-      architecture, layout: layout, secondLevelCache: CPU.secondLevelCacheBytes, kernels: kernels)
+      architecture, layout: layout, hasDropout: dropout != nil, secondLevelCache: CPU.secondLevelCacheBytes,
+      kernels: kernels)
+    let images = groupCapacity * bordered(architecture.colorCount, architecture.spatialWidth)
+    droppedImages = FloatBuffer(count: dropout == nil || !architecture.hasDenseBranch ? 0 : images)
     dense = DenseBranch(
       architecture, layout: layout, groupCapacity: groupCapacity, partCapacity: partCapacity, forTraining: forTraining,
       kernels: kernels)
@@ -71,7 +79,14 @@ public final class ReverseModel {
   ) {
     let groups = parts.last?.upperBound ?? 0
     precondition(groups <= batch.groupCapacity && gradient.count >= layout.count, "buffers are too small")
-    dense?.forward(parameters.pointer, noisy: batch.noisy.pointer, groups: groups)
+    let denseImages = dropout == nil || dense == nil ? batch.noisy : droppedImages
+    if let dropout, let dense {
+      droppedImages.pointer.update(from: batch.noisy.pointer, count: groups * batch.noisyStride)
+      dense.forward(
+        parameters.pointer, noisy: droppedImages.pointer, groups: groups, dropout: (dropout, UnsafePointer(batch.indices.pointer)))
+    } else {
+      dense?.forward(parameters.pointer, noisy: batch.noisy.pointer, groups: groups)
+    }
     batch.divergence.fill(0)
     for part in parts {
       for group in part { trainGroup(group, parameters, batch) }
@@ -85,17 +100,24 @@ public final class ReverseModel {
     partSum.finish(
       into: gradient.pointer + narrowRange.lowerBound, count: narrowRange.count, accumulating: accumulating)
     dense?.backward(
-      parameters.pointer, noisy: batch.noisy.pointer, outputGradients: denseGradients.pointer, parts: parts,
-      gradient: gradient.pointer, accumulating: accumulating)
+      parameters.pointer, noisy: denseImages.pointer, outputGradients: denseGradients.pointer, parts: parts,
+      gradient: gradient.pointer, accumulating: accumulating, dropout: dropout)
   }
 
   private func trainGroup(_ group: Int, _ parameters: FloatBuffer, _ batch: DiffusedBatch) {
     let noisy = UnsafePointer(batch.noisy.pointer + group * batch.noisyStride)
-    computeFeatures(group, parameters, noisy)
+    let masks = dropout.map { (masks: $0, indices: UnsafePointer(batch.indices.pointer + group * laneCount)) }
+    computeFeatures(group, parameters, noisy, masks)
+    if let masks {
+      masks.masks.apply(
+        features.pointer, elements: features.count / laneCount, site: .denseUpper(0, row: 0), indices: masks.indices)
+    }
     upper.train(
       parameters.pointer, features: features.pointer, featureGradient: featureGradient.pointer,
       basis: batch.basis(group), target: batch.target(group), coefficients: batch.coefficients(group),
-      divergence: batch.divergence.pointer + group * laneCount)
+      divergence: batch.divergence.pointer + group * laneCount, dropout: masks)
+    dropout?.applyGradient(
+      dropped: features.pointer, gradient: featureGradient.pointer, count: features.count)
     if dense != nil {
       let outputs = architecture.denseLowerOutputs
       let pixels = architecture.spatialWidth * architecture.spatialWidth
@@ -104,12 +126,15 @@ public final class ReverseModel {
           .update(from: featureGradient.pointer + channel + pixel, count: laneCount)
       }
     }
-    convolutions.backward(noisy: noisy, featureGradient: featureGradient.pointer)
+    convolutions.backward(noisy: noisy, featureGradient: featureGradient.pointer, dropout: dropout)
   }
 
   /// Fills `features`: the convolutions' channels, then the dense branch's.
-  private func computeFeatures(_ group: Int, _ parameters: FloatBuffer, _ noisy: UnsafePointer<Float>) {
-    convolutions.forward(parameters.pointer, noisy: noisy, features: features.pointer)
+  private func computeFeatures(
+    _ group: Int, _ parameters: FloatBuffer, _ noisy: UnsafePointer<Float>,
+    _ dropout: (masks: Dropout, indices: UnsafePointer<UInt32>)? = nil
+  ) {
+    convolutions.forward(parameters.pointer, noisy: noisy, features: features.pointer, dropout: dropout)
     guard let dense else { return }
     let output = dense.output(group: group)
     copyDenseChannels { channel, pixel, index in

@@ -112,7 +112,8 @@ final class UpperBranch {
 
   private func forwardRow(
     _ parameters: UnsafePointer<Float>, _ features: UnsafePointer<Float>, _ y: Int,
-    readouts: UnsafeMutablePointer<Float>, stride: Int
+    readouts: UnsafeMutablePointer<Float>, stride: Int,
+    dropout: (masks: Dropout, indices: UnsafePointer<UInt32>)? = nil
   ) {
     for layer in hidden.indices {
       let (inputs, offsets) = input(layer, features, y)
@@ -123,6 +124,11 @@ final class UpperBranch {
           outputs: hidden[layer].pointer, outputRowStride: pixels, outputColumnStride: laneCount,
           rows: widths[layer + 1], depth: widths[layer], columns: width,
           epilogue: .biasLeakyReLU(parameters + biases[layer].offset)))
+      if let dropout {
+        dropout.masks.apply(
+          hidden[layer].pointer, elements: widths[layer + 1] * width, site: .denseUpper(layer + 1, row: y),
+          indices: dropout.indices)
+      }
     }
     let (inputs, offsets) = input(hidden.count, features, y)
     kernels.laneProduct(
@@ -141,16 +147,17 @@ final class UpperBranch {
   ///   - target: The readout's targets, [C][H·W][16].
   ///   - coefficients: `LaneCoefficient`'s table.
   ///   - divergence: [16]; the images' KL sums, in nats, are added to it.
+  ///   - dropout: With the images' indices; nil for none. The features have been dropped already.
   func train(
     _ parameters: UnsafePointer<Float>, features: UnsafePointer<Float>, featureGradient: UnsafeMutablePointer<Float>,
     basis: UnsafePointer<Float>, target: UnsafePointer<Float>, coefficients: UnsafePointer<Float>,
-    divergence: UnsafeMutablePointer<Double>
+    divergence: UnsafeMutablePointer<Double>, dropout: (masks: Dropout, indices: UnsafePointer<UInt32>)? = nil
   ) {
     readout.combine(parameters, basis: basis)
     withUnsafeTemporaryAllocation(of: Float.self, capacity: laneCount) { rowDivergence in
       guard let rowSums = rowDivergence.baseAddress else { return }
       for y in 0..<width {
-        forwardRow(parameters, features, y, readouts: readoutRow.pointer, stride: pixels)
+        forwardRow(parameters, features, y, readouts: readoutRow.pointer, stride: pixels, dropout: dropout)
         rowSums.update(repeating: 0, count: laneCount)
         for color in 0..<colors {
           kernels.objective(
@@ -159,7 +166,7 @@ final class UpperBranch {
             coefficients: coefficients, divergence: rowSums)
         }
         for lane in 0..<laneCount { divergence[lane] += Double(rowSums[lane]) }
-        backwardRow(parameters, features, featureGradient, y)
+        backwardRow(parameters, features, featureGradient, y, dropout?.masks)
       }
     }
     readout.distribute(basis: basis)
@@ -167,13 +174,15 @@ final class UpperBranch {
 
   private func backwardRow(
     _ parameters: UnsafePointer<Float>, _ features: UnsafePointer<Float>,
-    _ featureGradient: UnsafeMutablePointer<Float>, _ y: Int
+    _ featureGradient: UnsafeMutablePointer<Float>, _ y: Int, _ dropout: Dropout?
   ) {
     addWeightGradient(
       of: readoutRow.pointer, rows: readout.outputs, layer: hidden.count, features, y, sums: readout.laneWeightSums,
       biasSums: readout.laneBiasSums)
     backwardReadout(features, featureGradient, y)
     for layer in hidden.indices.reversed() {
+      dropout?.applyGradient(
+        dropped: hidden[layer].pointer, gradient: hiddenGradients[layer].pointer, count: hidden[layer].count)
       addWeightGradient(
         of: hiddenGradients[layer].pointer, rows: widths[layer + 1], layer: layer, features, y,
         sums: weightSums[layer], biasSums: biasSums[layer])

@@ -19,11 +19,11 @@ public struct OpenBLAS {
 
   private typealias Pointer = UnsafeMutablePointer<Int32>
   private typealias Floats = UnsafeMutablePointer<Float>
-  /// sgeqrf(m, n, a, lda, tau, work, lwork, info)
+  /// sgeqrf(m, n, a, lda, tau, work, lwork, info).
   private typealias Factorize =
     @convention(c) (Pointer, Pointer, Floats, Pointer, Floats, Floats, Pointer, Pointer) ->
     Void
-  /// sorgqr(m, n, k, a, lda, tau, work, lwork, info)
+  /// sorgqr(m, n, k, a, lda, tau, work, lwork, info).
   private typealias FormOrthogonal =
     @convention(c) (
       Pointer, Pointer, Pointer, Floats, Pointer, Floats, Floats, Pointer, Pointer
