@@ -70,7 +70,7 @@ let package = Package(
     .target(
       name: "Training",
       dependencies: [
-        "Tensors", "Datasets", "Diffusion", "Collectives", "Figures", "Network", "Yams",
+        "CZlib", "Tensors", "Datasets", "Diffusion", "Collectives", "Figures", "Network", "Yams",
         .product(name: "Logging", package: "swift-log"),
       ], swiftSettings: strict),
     .target(
@@ -107,7 +107,11 @@ let package = Package(
     .testTarget(
       name: "NetworkTests", dependencies: ["Diffusion", "KernelInterface", "Network", "Tensors", "TestSupport"],
       swiftSettings: strict),
-    .testTarget(name: "TrainingTests", dependencies: ["Training", "TestSupport"], swiftSettings: strict),
+    .testTarget(
+      name: "TrainingTests",
+      dependencies: [
+        "Collectives", "Datasets", "Diffusion", "KernelInterface", "Network", "Tensors", "Training", "TestSupport",
+      ], swiftSettings: strict),
     .testTarget(
       name: "CommandTests", dependencies: ["TestSupport", "dpm-train", "dpm-benchmark"], swiftSettings: strict),
   ]
