@@ -27,14 +27,22 @@ public final class TrainingStep {
     public var batchSize: Int
     /// How t is drawn.
     public var timeSampling: TimeSampling
+    /// The probability of dropping an input of a layer.
+    public var dropoutRate: Double
     /// The run's seed.
     public var seed: UInt64
+    /// How gradients are summed over the ranks.
+    public var reduction: Reduction
 
     /// Describes a recipe; see the properties.
-    public init(batchSize: Int, timeSampling: TimeSampling, seed: UInt64) {
+    public init(
+      batchSize: Int, timeSampling: TimeSampling, dropoutRate: Double, seed: UInt64, reduction: Reduction
+    ) {
       self.batchSize = batchSize
       self.timeSampling = timeSampling
+      self.dropoutRate = dropoutRate
       self.seed = seed
+      self.reduction = reduction
     }
   }
 
@@ -43,7 +51,8 @@ public final class TrainingStep {
   private let forwardProcess: ForwardProcess
   private let model: ReverseModel
   private let optimizer: Optimizer
-  private let communicator: Communicator
+  private let reducer: GradientReducer
+  private let dropout: Dropout?
   private let batch: DiffusedBatch
   private let images = LaneImages()
   private let times: AlignedBuffer<Int32>
@@ -51,6 +60,9 @@ public final class TrainingStep {
   private let gradient: FloatBuffer
   private let fullShare: Minibatch
   private let lastShare: Minibatch
+
+  /// Seconds spent in communication since the run began, on this rank.
+  public var communicationTime: CommunicationTime { reducer.time }
 
   /// The parameters being trained.
   public let parameters: FloatBuffer
@@ -65,7 +77,6 @@ public final class TrainingStep {
     self.dataset = dataset
     self.parameters = parameters
     self.optimizer = optimizer
-    self.communicator = communicator
     let (rank, ranks) = (communicator.rank, communicator.rankCount)
     fullShare = Minibatch(images: recipe.batchSize, batchSize: recipe.batchSize, rank: rank, ranks: ranks)
     lastShare = Minibatch(
@@ -77,11 +88,16 @@ public final class TrainingStep {
     batch = DiffusedBatch(
       colors: architecture.colorCount, width: architecture.spatialWidth, basisCount: architecture.temporalBasisCount,
       groupCapacity: capacity)
+    dropout = Dropout(
+      rate: recipe.dropoutRate, seed: recipe.seed, architecture: architecture, kernels: kernels)
     model = ReverseModel(
       architecture, layout: layout, kernels: kernels, groupCapacity: capacity, partCapacity: fullShare.parts.count,
-      forTraining: true)
+      forTraining: true, dropout: dropout)
     times = AlignedBuffer(count: recipe.batchSize)
     gradient = FloatBuffer(count: layout.count + Extra.count)
+    reducer = GradientReducer(
+      communicator: communicator, gradient: gradient, buckets: [0..<gradient.count], reduction: recipe.reduction,
+      after: .gatherGradient)
     model.prepare(parameters)
   }
 
@@ -111,6 +127,7 @@ public final class TrainingStep {
     for draw in 0..<draws {
       let noiseStep = step * draws + draw
       diffuse(share, positions, order, noiseStep: noiseStep, draws: draws)
+      dropout?.begin(step: noiseStep)
       model.gradient(parameters, batch: batch, parts: share.parts, gradient: gradient, accumulating: draw > 0)
       objective += objectiveSum(share) / Double(positions.count * draws)
     }
@@ -119,7 +136,8 @@ public final class TrainingStep {
     extra[Extra.objectiveHigh] = Float(objective)
     extra[Extra.objectiveLow] = Float(objective - Double(Float(objective)))
     extra[Extra.stopRequests] = isStopRequested ? 1 : 0
-    try communicator.sum(gradient)
+    try reducer.begin(bucket: 0)
+    try reducer.finish()
 
     let badTensors = optimizer.update(parameters, gradient: gradient, learningRate: learningRate)
     model.prepare(parameters)

@@ -1,0 +1,73 @@
+public import Collectives
+public import KernelInterface
+public import Network
+public import Tensors
+
+/// All numbers that a run changes: what a checkpoint holds and a resumed run starts from.
+public final class TrainingState {
+  /// The parameters.
+  public let parameters: FloatBuffer
+  /// The optimizer with its moments.
+  public let optimizer: Optimizer
+  /// Exponentially averaged parameters; nil where the recipe keeps none.
+  public let average: FloatBuffer?
+  /// Steps taken.
+  public var step = 0
+  /// Σ J·images and images of the epoch so far, for an epoch that a signal cut in two.
+  public var epochObjectiveSum = 0.0
+  /// See `epochObjectiveSum`.
+  public var epochImages = 0
+  private let layout: ParameterLayout
+  private let averageDecay: Double
+  private let kernels: any KernelSet
+
+  /// Starts from parameters; their average starts as themselves.
+  public init(
+    parameters: FloatBuffer, layout: ParameterLayout, recipe: Configuration.Training, kernels: any KernelSet
+  ) {
+    self.parameters = parameters
+    self.layout = layout
+    self.kernels = kernels
+    averageDecay = recipe.averageDecay
+    optimizer = Optimizer(
+      rule: recipe.optimizer, layout: layout, beta1: recipe.adamBeta1, beta2: recipe.adamBeta2, kernels: kernels)
+    average = recipe.averageDecay > 0 ? layout.parameterBuffer() : nil
+    average?.pointer.update(from: parameters.pointer, count: layout.count)
+  }
+
+  /// The parameters to evaluate and to sample with.
+  public var bestParameters: FloatBuffer { average ?? parameters }
+
+  /// Moves the average on, after a step.
+  ///
+  /// Early averages forget faster, or they would hold on to the start: decay is at most (1 + steps)/(10 + steps).
+  public func updateAverage() {
+    guard let average else { return }
+    let decay = min(averageDecay, (1 + Double(step)) / (10 + Double(step)))
+    kernels.updateAverage(
+      average.pointer, parameters: parameters.pointer, count: layout.count, decay: Float(decay))
+  }
+
+  /// The buffers of the state with the prefix of their tensors' names in checkpoints (design.md, "Checkpoint").
+  public var buffers: [(prefix: String, buffer: FloatBuffer)] {
+    var buffers = [(prefix: "", buffer: parameters), (prefix: "optimizer.", buffer: optimizer.meanSquare)]
+    if optimizer.rule == .adam { buffers.append((prefix: "optimizer.first_moment.", buffer: optimizer.firstMoment)) }
+    if let average { buffers.append((prefix: "average.", buffer: average)) }
+    return buffers
+  }
+
+  /// Gives all ranks what rank 0 has.
+  ///
+  /// - Throws: `CollectiveError` where the ranks cannot exchange it.
+  public func broadcast(_ communicator: Communicator) throws {
+    for (_, buffer) in buffers {
+      try communicator.broadcast(UnsafeMutableBufferPointer(start: buffer.pointer, count: layout.count), from: 0)
+    }
+    var numbers = [Double(step), Double(optimizer.stepCount), epochObjectiveSum, Double(epochImages)]
+    try numbers.withUnsafeMutableBytes { try communicator.broadcast($0, from: 0) }
+    step = Int(numbers[0])
+    optimizer.stepCount = Int(numbers[1])
+    epochObjectiveSum = numbers[2]
+    epochImages = Int(numbers[3])
+  }
+}
