@@ -51,9 +51,8 @@ public final class Sampler {
   ///   - seed: Chooses the sequence.
   ///   - factor: r(x), or nil for plain samples.
   ///   - stopAfter: The last time whose step is taken; 1 is the end of the trajectory.
-  ///   - visit: Called with t and the images x_t, standardized, [samples][C][H][W], before the first step (t = T-1) and
-  ///     after the step of every time for which `wants` is true (x_{t-1} is handed over with the t of its step).
-  ///   - wants: Times whose result is visited.
+  ///   - wants: Whether x_t is to be visited, for t from T-1 (the start) to 0 (the samples).
+  ///   - visit: Called with t and x_t, standardized, [samples][C][H][W].
   public func sample(
     _ samples: Range<Int>, seed: UInt64, factor: (any PosteriorFactor)? = nil, stopAfter lastTime: Int = 1,
     wants: (Int) -> Bool, visit: (Int, [Float]) throws -> Void
@@ -71,10 +70,10 @@ public final class Sampler {
       factor?.start(lanes(image), group: group)
       setImage(group)
     }
-    try visit(firstTime, unpacked(samples.count))
+    if wants(firstTime) { try visit(firstTime, unpacked(samples.count)) }
     for time in stride(from: firstTime, through: lastTime, by: -1) {
       takeStep(time, groups: groups, seed: seed, factor: factor)
-      if wants(time) { try visit(time, unpacked(samples.count)) }
+      if wants(time - 1) { try visit(time - 1, unpacked(samples.count)) }
     }
   }
 

@@ -1,0 +1,99 @@
+internal import Collectives
+internal import Datasets
+internal import Diffusion
+internal import KernelInterface
+internal import Network
+internal import Tensors
+
+/// Samples from noise to image, at a few times of the reverse trajectory, drawn by all ranks together.
+///
+/// From a fixed seed, whatever the run's: figures of different epochs and runs show the same noise on its way.
+final class SampleTrajectory: ReadoutNetwork {
+  /// One moment of the trajectory.
+  struct Moment {
+    /// t of x_t.
+    var time: Int
+    /// Grey levels, 0 for black to 1 for white: [samples][C][H][W].
+    var images: [Float]
+  }
+
+  /// Samples of a figure: 7 × 7.
+  static let sampleCount = 49
+  /// The figures' seed: the reference's.
+  static let seed: UInt64 = 12345
+  /// Moments between noise and image.
+  private static let intermediateCount = 4
+
+  private let model: ReverseModel
+  private let standardization: Standardization
+  private let sampler: SamplerParts
+  private let communicator: Communicator
+  private var parameters: FloatBuffer
+  private let share: Range<Int>
+
+  private struct SamplerParts {
+    let process: ForwardProcess
+    let architecture: Architecture
+    let kernels: any KernelSet
+  }
+
+  init(
+    standardization: Standardization, schedule: NoiseSchedule, architecture: Architecture, layout: ParameterLayout,
+    communicator: Communicator, kernels: any KernelSet
+  ) {
+    self.standardization = standardization
+    self.communicator = communicator
+    let (rank, ranks) = (communicator.rank, communicator.rankCount)
+    share = rank * Self.sampleCount / ranks..<(rank + 1) * Self.sampleCount / ranks
+    model = ReverseModel(
+      architecture, layout: layout, kernels: kernels, groupCapacity: max(1, (share.count + laneCount - 1) / laneCount),
+      partCapacity: 1, forTraining: false)
+    sampler = SamplerParts(
+      process: ForwardProcess(
+        schedule: schedule, scale: standardization.scale, shift: standardization.shift,
+        elements: architecture.imageElements, seed: Self.seed, kernels: kernels),
+      architecture: architecture, kernels: kernels)
+    parameters = layout.parameterBuffer()
+  }
+
+  func readouts(batch: DiffusedBatch, groups: Int, into readouts: FloatBuffer) {
+    model.readouts(parameters, batch: batch, groups: groups, into: readouts)
+  }
+
+  /// The times whose images are shown: evenly spread from the start to the end of the trajectory.
+  static func times(trajectoryLength: Int) -> [Int] {
+    // A trajectory of few steps has fewer moments.
+    Set((0...intermediateCount).map { $0 * trajectoryLength / (intermediateCount + 1) }).sorted(by: >)
+  }
+
+  /// Draws all samples; collective.
+  ///
+  /// - Returns: The moments, from the noisiest to the image, on all ranks.
+  /// - Throws: `CollectiveError` where the ranks cannot exchange their images.
+  func draw(_ parameters: FloatBuffer) throws -> [Moment] {
+    self.parameters = parameters
+    model.prepare(parameters)
+    let wanted = Self.times(trajectoryLength: sampler.architecture.trajectoryLength)
+    var own: [Float] = []
+    if !share.isEmpty {
+      // Its memory is needed for seconds every few epochs only.
+      let trajectory = Sampler(
+        forwardProcess: sampler.process, network: self, colors: sampler.architecture.colorCount,
+        width: sampler.architecture.spatialWidth, capacity: share.count, kernels: sampler.kernels)
+      trajectory.sample(share, seed: Self.seed, wants: wanted.contains) { _, images in own += images }
+    }
+    let gathered = try communicator.gather(own.withUnsafeBytes { Array($0) })
+    let elements = sampler.architecture.imageElements
+    return wanted.enumerated().map { index, time in
+      var images: [Float] = []
+      for bytes in gathered {
+        let floats = bytes.withUnsafeBytes { raw in
+          (0..<bytes.count / 4).map { raw.loadUnaligned(fromByteOffset: 4 * $0, as: Float.self) }
+        }
+        let count = floats.count / wanted.count / elements * elements
+        images += floats[index * count..<(index + 1) * count].map(standardization.greyLevel(of:))
+      }
+      return Moment(time: time, images: images)
+    }
+  }
+}
