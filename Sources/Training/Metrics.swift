@@ -1,0 +1,165 @@
+internal import Foundation
+public import Tensors
+
+/// One line of `metrics.jsonl`: what an epoch came to.
+public struct Metrics: Equatable, Sendable {
+  /// Finished epochs.
+  public var epoch: Int
+  /// Finished steps.
+  public var step: Int
+  /// Images seen.
+  public var images: Int
+  /// J on the epoch's minibatches, in bits/pixel.
+  public var trainObjective: Double
+  /// The epoch's learning rate.
+  public var learningRate: Double
+  /// Wall-clock seconds of the epoch's training.
+  public var seconds: Double
+  /// Images per second, over all ranks.
+  public var imagesPerSecond: Double
+  /// Ranks that trained.
+  public var ranks: Int
+  /// Seconds in which ranks waited for each other and did nothing else.
+  public var exposedCommunicationSeconds: Double
+  /// Steps in which some tensor's gradient was not finite.
+  public var badSteps: Int
+  /// J on the test set, in bits/pixel, where it was evaluated.
+  public var testObjective: Double?
+  /// Its standard error.
+  public var testStandardError: Double?
+
+  /// An epoch's record; see the properties.
+  public init(
+    epoch: Int, step: Int, images: Int, trainObjective: Double, learningRate: Double, seconds: Double,
+    imagesPerSecond: Double, ranks: Int, exposedCommunicationSeconds: Double, badSteps: Int,
+    testObjective: Double? = nil, testStandardError: Double? = nil
+  ) {
+    self.epoch = epoch
+    self.step = step
+    self.images = images
+    self.trainObjective = trainObjective
+    self.learningRate = learningRate
+    self.seconds = seconds
+    self.imagesPerSecond = imagesPerSecond
+    self.ranks = ranks
+    self.exposedCommunicationSeconds = exposedCommunicationSeconds
+    self.badSteps = badSteps
+    self.testObjective = testObjective
+    self.testStandardError = testStandardError
+  }
+}
+
+extension Metrics: Codable {
+  enum CodingKeys: String, CodingKey {
+    case epoch, step, images
+    case trainObjective = "train_objective"
+    case learningRate = "learning_rate"
+    case seconds
+    case imagesPerSecond = "images_per_second"
+    case ranks
+    case exposedCommunicationSeconds = "exposed_communication_seconds"
+    case badSteps = "bad_steps"
+    case testObjective = "test_objective"
+    case testStandardError = "test_standard_error"
+  }
+
+  /// Reads a line; null stands for a number that was not finite.
+  public init(from decoder: any Decoder) throws {
+    let values = try decoder.container(keyedBy: CodingKeys.self)
+    func number(_ key: CodingKeys) throws -> Double { try values.decode(Double?.self, forKey: key) ?? .nan }
+    func optionalNumber(_ key: CodingKeys) throws -> Double? { values.contains(key) ? try number(key) : nil }
+    epoch = try values.decode(Int.self, forKey: .epoch)
+    step = try values.decode(Int.self, forKey: .step)
+    images = try values.decode(Int.self, forKey: .images)
+    trainObjective = try number(.trainObjective)
+    learningRate = try number(.learningRate)
+    seconds = try number(.seconds)
+    imagesPerSecond = try number(.imagesPerSecond)
+    ranks = try values.decode(Int.self, forKey: .ranks)
+    exposedCommunicationSeconds = try number(.exposedCommunicationSeconds)
+    badSteps = try values.decode(Int.self, forKey: .badSteps)
+    testObjective = try optionalNumber(.testObjective)
+    testStandardError = try optionalNumber(.testStandardError)
+  }
+
+  /// Writes the record; JSON has no infinities and NaNs, they become null.
+  public func encode(to encoder: any Encoder) throws {
+    var values = encoder.container(keyedBy: CodingKeys.self)
+    func put(_ number: Double, _ key: CodingKeys) throws {
+      if number.isFinite { try values.encode(number, forKey: key) } else { try values.encodeNil(forKey: key) }
+    }
+    try values.encode(epoch, forKey: .epoch)
+    try values.encode(step, forKey: .step)
+    try values.encode(images, forKey: .images)
+    try put(trainObjective, .trainObjective)
+    try put(learningRate, .learningRate)
+    try put(seconds, .seconds)
+    try put(imagesPerSecond, .imagesPerSecond)
+    try values.encode(ranks, forKey: .ranks)
+    try put(exposedCommunicationSeconds, .exposedCommunicationSeconds)
+    try values.encode(badSteps, forKey: .badSteps)
+    if let testObjective { try put(testObjective, .testObjective) }
+    if let testStandardError { try put(testStandardError, .testStandardError) }
+  }
+}
+
+/// The file `metrics.jsonl`: one JSON object a line, one line an epoch.
+public struct MetricsFile: Sendable {
+  /// Where it is.
+  public let path: String
+
+  /// The file at a path, whether it exists yet or not.
+  public init(_ path: String) { self.path = path }
+
+  /// Most bytes that are read: a million epochs have a third of that.
+  private static let mostBytes = 1 << 30
+
+  /// Appends a line, which is on the disk when this returns.
+  ///
+  /// - Throws: `InputError` with the system's text.
+  public func append(_ metrics: Metrics) throws(InputError) {
+    let encoder = JSONEncoder()
+    // Sorted, so that all lines have one order.
+    encoder.outputFormatting = .sortedKeys
+    guard let line = try? encoder.encode(metrics) else { preconditionFailure("metrics are always JSON") }
+    let descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0o666)
+    guard descriptor >= 0 else { throw InputError(systemFault: path) }
+    defer { close(descriptor) }
+    var status = stat()
+    guard fstat(descriptor, &status) == 0 else { throw InputError(systemFault: path) }
+    let bytes = Array(line) + [UInt8(ascii: "\n")]
+    do throws(InputError) {
+      try bytes.withUnsafeBufferPointer { bytes throws(InputError) in
+        try writeAll(UnsafeRawBufferPointer(bytes), to: descriptor, path: path)
+      }
+    } catch {
+      // On a full disk: half a line would spoil the next one too.
+      ftruncate(descriptor, status.st_size)
+      throw error
+    }
+    guard fsync(descriptor) == 0 else { throw InputError(systemFault: path) }
+  }
+
+  /// All lines that can be read; a half-written one has been lost.
+  ///
+  /// - Throws: `InputError` if the file exists and cannot be read.
+  public func read() throws(InputError) -> [Metrics] { try lines().map(\.metrics) }
+
+  /// Drops the lines that a run wrote after a checkpoint, and a half-written one, so that it can go on from there.
+  ///
+  /// - Parameter step: The checkpoint's; lines with more steps go.
+  /// - Throws: `InputError` if the file cannot be read or written.
+  public func cut(afterStep step: Int) throws(InputError) {
+    guard access(path, F_OK) == 0 else { return }
+    let kept = try lines().filter { $0.metrics.step <= step }
+    try AtomicFile.write(kept.map { $0.text + "\n" }.joined(), to: path)
+  }
+
+  private func lines() throws(InputError) -> [(text: Substring, metrics: Metrics)] {
+    guard access(path, F_OK) == 0 else { return [] }
+    let decoder = JSONDecoder()
+    return try TextFile.read(path, most: Self.mostBytes).split(separator: "\n").compactMap { text in
+      (try? decoder.decode(Metrics.self, from: Data(text.utf8))).map { (text, $0) }
+    }
+  }
+}

@@ -1,0 +1,195 @@
+internal import Datasets
+public import Foundation
+public import Tensors
+
+/// Where a run writes: the paths in its folder (design.md, "Run folder"), and what is done with the folder as a whole.
+///
+/// A value without any hold on the folder; `create` and `reopen` give the lock that keeps other runs out, on rank 0.
+public struct RunFolder: Equatable, Sendable {
+  /// The folder.
+  public let path: String
+
+  /// The folder at a path, whether it exists yet or not.
+  public init(path: String) { self.path = path }
+
+  /// The folder of a new run: in the output directory, of the name given, or `dataset[-suffix]-YYYYMMDD-HHMMSS`.
+  public init(_ configuration: Configuration, date: Date = Date()) {
+    let output = configuration.output
+    let suffix = output.suffix.isEmpty ? "" : "-\(output.suffix)"
+    let name = output.name ?? "\(configuration.dataset.name.rawValue)\(suffix)-\(Self.stamp(date))"
+    path = "\(output.directory)/\(name)"
+  }
+
+  /// The folder of the run that `--resume` goes on with.
+  ///
+  /// - Parameter configurationFile: The file that the command was given: a run's own `config.yaml` names its folder.
+  /// - Throws: `InputError` if nothing names a run.
+  public init(resuming configuration: Configuration, configurationFile: String?) throws(InputError) {
+    if let name = configuration.output.name {
+      path = "\(configuration.output.directory)/\(name)"
+    } else if let configurationFile, let folder = Self.folder(ofConfigurationFile: configurationFile) {
+      path = folder
+    } else {
+      throw InputError(
+        "--resume", found: "no run's name", expected: "--name NAME, or the config.yaml in the run's folder")
+    }
+  }
+
+  // MARK: - Paths
+
+  /// The resolved configuration, which repeats the run.
+  public var configurationPath: String { "\(path)/\(Self.configurationName)" }
+  /// One line of numbers an epoch.
+  public var metrics: MetricsFile { MetricsFile("\(path)/metrics.jsonl") }
+  /// What was printed.
+  public var logPath: String { "\(path)/train.log" }
+  /// The objective over the epochs.
+  public var progressFigurePath: String { "\(figuresPath)/progress.png" }
+
+  /// A checkpoint after so many epochs.
+  ///
+  /// - Parameter step: The finished steps, where the next epoch has been begun; nil at an epoch's end.
+  public func checkpointPath(epoch: Int, step: Int? = nil) -> String {
+    "\(checkpointsPath)/\(Self.epochName(epoch))\(step.map { "-step-\($0)" } ?? "")\(Self.checkpointSuffix)"
+  }
+
+  /// A figure after so many epochs; `createFiguresFolder` makes its folder.
+  public func figurePath(_ name: String, epoch: Int) -> String { "\(figuresPath)/\(Self.epochName(epoch))/\(name)" }
+
+  // MARK: - Files
+
+  /// Makes the folder of a new run, and locks it.
+  ///
+  /// - Returns: The lock: the folder is the run's as long as it is held.
+  /// - Throws: `InputError` if it exists already, or cannot be made.
+  public func create() throws(InputError) -> FolderLock {
+    try Self.makeFolders(upTo: URL(fileURLWithPath: path).deletingLastPathComponent().path)
+    guard mkdir(path, 0o777) == 0 else {
+      if errno == EEXIST {
+        throw InputError(path, found: "exists already", expected: "--resume to go on with it, or another --name")
+      }
+      throw InputError(systemFault: path, expected: "a folder that can be made")
+    }
+    let lock = try FolderLock(folder: path)
+    try Self.makeFolders(upTo: checkpointsPath)
+    try Self.makeFolders(upTo: figuresPath)
+    return lock
+  }
+
+  /// Locks the folder of an earlier run to go on with it, and sweeps what a killed process left half-written.
+  ///
+  /// - Throws: `InputError` if there is no such run, or another process is at it.
+  public func reopen() throws(InputError) -> FolderLock {
+    var isFolder: ObjCBool = false
+    guard FileManager.default.fileExists(atPath: checkpointsPath, isDirectory: &isFolder), isFolder.boolValue else {
+      throw InputError(path, found: "no run's folder", expected: "one with checkpoints in it")
+    }
+    let lock = try FolderLock(folder: path)
+    try Self.makeFolders(upTo: figuresPath)
+    for folder in [path, checkpointsPath, figuresPath] { AtomicFile.sweepLeftovers(in: folder) }
+    return lock
+  }
+
+  /// Writes `config.yaml`.
+  ///
+  /// Without the run's name: repeated, the run makes a folder of its own.
+  ///
+  /// - Throws: `InputError` with the system's text.
+  public func write(_ configuration: Configuration, version: String) throws(InputError) {
+    var repeatable = configuration
+    repeatable.output.name = nil
+    try AtomicFile.write(
+      "# dpm-train \(version), as resolved: `dpm-train \(Self.configurationName)` repeats the run.\n\(repeatable.yaml)",
+      to: configurationPath)
+  }
+
+  /// Makes the folder of an epoch's figures.
+  ///
+  /// - Throws: `InputError` with the system's text.
+  public func createFiguresFolder(epoch: Int) throws(InputError) {
+    try Self.makeFolders(upTo: "\(figuresPath)/\(Self.epochName(epoch))")
+  }
+
+  /// All checkpoints, from the oldest to the newest.
+  public func checkpoints() -> [String] {
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: checkpointsPath)) ?? []
+    let found = names.compactMap { name in Self.position(ofCheckpoint: name).map { (position: $0, name: name) } }
+    return found.sorted { $0.position < $1.position }.map { "\(checkpointsPath)/\($0.name)" }
+  }
+
+  /// The newest checkpoint.
+  ///
+  /// - Throws: `InputError` if there is none.
+  public func newestCheckpoint() throws(InputError) -> String {
+    guard let newest = checkpoints().last else {
+      throw InputError(checkpointsPath, found: "no checkpoint", expected: "one to resume from, epoch-….safetensors")
+    }
+    return newest
+  }
+
+  /// Removes all checkpoints but the newest.
+  ///
+  /// - Parameter count: How many stay; 0: all.
+  public func pruneCheckpoints(keeping count: Int) {
+    guard count > 0 else { return }
+    // One that cannot be removed costs space, which is no reason to stop training.
+    for path in checkpoints().dropLast(count) { unlink(path) }
+  }
+
+  // MARK: - Names
+
+  private static let configurationName = "config.yaml"
+  private static let checkpointsName = "checkpoints"
+  private static let checkpointSuffix = ".safetensors"
+  private var checkpointsPath: String { "\(path)/\(Self.checkpointsName)" }
+  private var figuresPath: String { "\(path)/figures" }
+
+  private static func epochName(_ epoch: Int) -> String { "epoch-" + padded(epoch, to: 4) }
+
+  /// The epoch and the step of a checkpoint's name; nil for other names.
+  private static func position(ofCheckpoint name: String) -> (epoch: Int, step: Int)? {
+    guard let match = name.wholeMatch(of: /epoch-([0-9]{4,18})(?:-step-([0-9]{1,18}))?\.safetensors/),
+      let epoch = Int(match.1)
+    else { return nil }
+    return (epoch, match.2.flatMap { Int($0) } ?? 0)
+  }
+
+  /// The run's folder that a file is the `config.yaml` of; nil if it is not.
+  private static func folder(ofConfigurationFile file: String) -> String? {
+    let url = URL(fileURLWithPath: file)
+    let folder = url.deletingLastPathComponent()
+    guard url.lastPathComponent == configurationName,
+      FileManager.default.fileExists(atPath: folder.appendingPathComponent(checkpointsName).path)
+    else { return nil }
+    return folder.path
+  }
+
+  /// `YYYYMMDD-HHMMSS` in local time.
+  private static func stamp(_ date: Date) -> String {
+    var seconds = time_t(date.timeIntervalSince1970.rounded(.down))
+    var local = tm()
+    localtime_r(&seconds, &local)
+    let day = [local.tm_year + 1900, local.tm_mon + 1, local.tm_mday].map { padded(Int($0), to: 2) }
+    let time = [local.tm_hour, local.tm_min, local.tm_sec].map { padded(Int($0), to: 2) }
+    return "\(day.joined())-\(time.joined())"
+  }
+
+  private static func padded(_ number: Int, to width: Int) -> String {
+    let digits = String(number)
+    return String(repeating: "0", count: max(0, width - digits.count)) + digits
+  }
+
+  /// Makes a folder with all that it lies in; one that exists is no error.
+  private static func makeFolders(upTo path: String) throws(InputError) {
+    var status = stat()
+    if stat(path, &status) == 0 {
+      guard status.st_mode & S_IFMT == S_IFDIR else { throw InputError(path, found: "a file", expected: "a folder") }
+      return
+    }
+    let parent = URL(fileURLWithPath: path).deletingLastPathComponent().path
+    if parent != path && path.contains("/") { try makeFolders(upTo: parent) }
+    guard mkdir(path, 0o777) == 0 || errno == EEXIST else {
+      throw InputError(systemFault: path, expected: "a folder that can be made")
+    }
+  }
+}
