@@ -5,8 +5,8 @@ import Tensors
 ///
 /// With a power of two of ranks every element is ((r0 + r1) + (r2 + r3)) + …, bit for bit, on every run: if each rank's
 /// values are themselves such a tree over a part of the same terms, the result does not depend on the rank count. It
-/// is also faster than MPI_Allreduce (1.7 M floats, two ranks on one host: see `pieceCount`). Other counts use MPI's sum,
-/// whose order is its own.
+/// is also faster than MPI_Allreduce (two ranks on one host, 1.7 M floats: 0.52 against 0.67 ms; 12.7 M: 7.5 against
+/// 21.5). Other counts use MPI's sum, whose order is its own.
 ///
 /// The two halves of a sum are separate operations, so that a sharded optimizer can work between them: after
 /// `reduceScatter` each rank owns one range, after `allGather` all ranks have all ranges.
@@ -18,8 +18,11 @@ public final class FixedOrderSum {
   /// The range that this rank owns between the two halves.
   public let ownedRange: Range<Int>
 
-  /// Floats per message of the reduce-scatter: a piece that has arrived is added while the next is under way, and still
-  /// lies in the second-level cache.
+  /// Floats per message of the reduce-scatter.
+  ///
+  /// A piece that has arrived is added while the next is under way, and while it still lies in the second-level cache.
+  /// 12.7 M floats on two ranks of one host, in pieces of 2¹², 2¹⁴, 2¹⁶, 2¹⁸, 2²²: 18.4, 10.3, 7.7, 6.9, 9.9 ms;
+  /// 1.7 M floats: 1.9, 0.70, 0.56, 0.73, 1.9 ms.
   static let pieceCount = 1 << 16
   private static let tag: Int32 = 0
 

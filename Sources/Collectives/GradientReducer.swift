@@ -161,7 +161,7 @@ public final class GradientReducer {
           world, gradient.pointer + range.lowerBound, Int32(range.count), &requests[2 * bucket])
       }
     }
-    account(since: start, to: \.polling)
+    time.polling += elapsed(since: start)
   }
 
   /// Moves all begun buckets on, without waiting.
@@ -169,7 +169,7 @@ public final class GradientReducer {
     guard unfinished > 0 else { return }
     let start = monotonicSeconds()
     while unfinished > 0, try completeSome(waiting: false) {}
-    account(since: start, to: \.polling)
+    time.polling += elapsed(since: start)
   }
 
   /// Waits until all buckets are complete; the next step may begin them again.
@@ -177,11 +177,12 @@ public final class GradientReducer {
   /// - Precondition: All have been begun.
   public func finish() throws(CollectiveError) {
     precondition(!stages.contains(.idle), "every bucket is begun in every step, on every rank")
-    let start = monotonicSeconds()
-    try drain()
-    // MPI's collectives must begin in the same order on all ranks, and buckets do not complete in the same order.
-    if case .update = after, reduction == .mpi { try gatherAll() }
-    account(since: start, to: \.exposed)
+    if unfinished > 0 || gathersAtEnd {
+      let start = monotonicSeconds()
+      try drain()
+      if gathersAtEnd { try gatherAll() }
+      time.exposed += elapsed(since: start)
+    }
     for bucket in stages.indices { stages[bucket] = .idle }
   }
 
@@ -196,12 +197,18 @@ public final class GradientReducer {
     gathered = buffer.pointer
     try gatherAll()
     gathered = target
-    account(since: start, to: \.exposed)
+    time.exposed += elapsed(since: start)
     for bucket in stages.indices { stages[bucket] = .idle }
   }
 
+  /// Whether updated parameters are gathered after all sums, not bucket by bucket.
+  ///
+  /// MPI's collectives must begin in the same order on all ranks, and buckets do not complete in the same order.
+  private var gathersAtEnd: Bool {
+    if case .update = after { reduction == .mpi && communicator.rankCount > 1 } else { false }
+  }
+
   private func gatherAll() throws(CollectiveError) {
-    guard communicator.rankCount > 1 else { return }
     if beginning == 0 { beginning = monotonicSeconds() }
     for bucket in buckets.indices where !buckets[bucket].isEmpty {
       unfinished += 1
@@ -212,16 +219,17 @@ public final class GradientReducer {
 
   private func drain() throws(CollectiveError) {
     while unfinished > 0, try completeSome(waiting: true) {}
+    precondition(unfinished == 0, "a bucket without messages under way is complete")
   }
 
-  /// Adds the time since `start`; at the last bucket's completion also the whole reduction's.
-  private func account(since start: Double, to part: WritableKeyPath<CommunicationTime, Double>) {
+  /// Seconds since `start`; where the last bucket has completed, the total is added up too.
+  private func elapsed(since start: Double) -> Double {
     let end = monotonicSeconds()
-    time[keyPath: part] += end - start
     if unfinished == 0, beginning > 0 {
       time.total += end - beginning
       beginning = 0
     }
+    return end - start
   }
 
   /// Handles completed messages; returns whether there were any.

@@ -62,11 +62,8 @@ public enum StopRequest {
     var action = sigaction()
     action.sa_flags = Int32(SA_RESTART)
     action.__sigaction_handler.sa_handler = { number in
-      let (isFirst, earlier) = requestedNumber.compareExchange(expected: 0, desired: number, ordering: .relaxed)
-      if !isFirst, earlier == SIGINT, number == SIGINT {
-        signal(SIGINT, SIG_DFL)
-        raise(SIGINT)
-      }
+      _ = requestedNumber.compareExchange(expected: 0, desired: number, ordering: .relaxed)
+      if number == SIGINT { signal(SIGINT, SIG_DFL) }
     }
     for stop in StopSignal.allCases { sigaction(stop.number, &action, nil) }
   }

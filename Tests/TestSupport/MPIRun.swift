@@ -35,7 +35,17 @@ public final class RunningProcess {
     process.standardInput = FileHandle.nullDevice
     process.standardOutput = try Self.file(folder.appendingPathComponent("output"))
     process.standardError = try Self.file(folder.appendingPathComponent("errors"))
-    try process.run()
+    try Self.withoutBlockedSignals { try process.run() }
+  }
+
+  /// Tests run on threads that block all signals, and a child would inherit that: nothing could stop it.
+  private static func withoutBlockedSignals(_ body: () throws -> Void) rethrows {
+    var none = sigset_t()
+    sigemptyset(&none)
+    var blocked = sigset_t()
+    pthread_sigmask(SIG_SETMASK, &none, &blocked)
+    defer { pthread_sigmask(SIG_SETMASK, &blocked, nil) }
+    try body()
   }
 
   deinit { try? FileManager.default.removeItem(at: folder) }
@@ -55,6 +65,9 @@ public final class RunningProcess {
 
   /// Its process number.
   public var identifier: Int32 { process.processIdentifier }
+
+  /// Whether it has not ended.
+  public var isRunning: Bool { process.isRunning }
 
   /// Sends it a signal.
   public func send(_ signal: Int32) { kill(process.processIdentifier, signal) }

@@ -17,6 +17,7 @@ let cases: [String: @Sendable (Arguments) throws -> Void] = [
   "hang": hangInStep,
   "pause": pauseBeforeBarrier,
   "stop": stopOnSignal,
+  "ignore-stop": ignoreStop,
 ]
 
 enum WorkerError: Error {

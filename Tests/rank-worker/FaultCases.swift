@@ -110,6 +110,15 @@ private func step(
   try communicator.finish()
 }
 
+/// Says its process number, and never looks whether it has got a signal.
+@Sendable func ignoreStop(_ arguments: Arguments) throws {
+  StopRequest.install()
+  var report = Report(rank: 0)
+  report.numbers["process"] = Double(getpid())
+  try report.write()
+  while true { sleep(1000) }
+}
+
 /// Says its process number, then steps until any rank has got a signal; the vote rides in the step's sum.
 @Sendable func stopOnSignal(_ arguments: Arguments) throws {
   let communicator = try Communicator.start()

@@ -4,9 +4,11 @@ import Tensors
 
 /// What rank `rank` contributes to element `index` in step `step`: every rank can compute every other's.
 private func term(rank: Int, index: Int, step: Int) -> Float {
-  let random = CounterRandom(seed: UInt64(rank), purpose: .diffusion, step: step)
+  var bits = UInt64(rank) << 48 ^ UInt64(step) << 40 ^ UInt64(index)
+  bits = (bits &+ 1) &* 0x9E37_79B9_7F4A_7C15
+  bits = (bits ^ bits >> 31) &* 0xBF58_476D_1CE4_E5B9
   // The reciprocal has all bits of the mantissa, so that every addition rounds and every other order shows.
-  let uniform = random.uniform(index: index, element: 0)
+  let uniform = Double(bits >> 11) * 0x1p-53
   return Float((uniform < 0.5 ? -1 : 1) / (uniform + 0.1))
 }
 

@@ -1,0 +1,56 @@
+import Foundation
+import Testing
+
+@testable import Collectives
+
+extension MultiProcessTests {
+  @Suite struct HostReportRunTests {
+    @Test("all ranks see all ranks' cores and memory", arguments: [1, 2])
+    func report(ranks: Int) throws {
+      for report in try RankJob.reports(ranks: ranks, "host-report", "100000") {
+        #expect(report.numbers["ranks"] == Double(ranks))
+        #expect((report.numbers["cores"] ?? 0) >= 1)
+        #expect((report.numbers["residentBytes"] ?? 0) > 1_048_576)
+        #expect((report.numbers["peakResidentBytes"] ?? 0) >= (report.numbers["residentBytes"] ?? .infinity))
+        #expect(report.texts["warnings"]?.contains("\(ranks * 100_000) threads") == true)
+      }
+    }
+  }
+}
+
+@Suite struct HostReportTests {
+  private func report(cores: [[Int]], threads: Int, leaders: [Int]) -> HostReport {
+    HostReport(
+      ranks: cores.enumerated().map {
+        HostReport.Rank(
+          rank: $0, host: "node\(leaders[$0])", cores: $1, threads: threads, residentBytes: 0, peakResidentBytes: 0)
+      },
+      topology: Topology(hosts: leaders.map { "node\($0)" }, hostLeaders: leaders))
+  }
+
+  @Test("as many threads as cores is no reason for a warning")
+  func enough() {
+    #expect(report(cores: [[0], [1], [0], [1]], threads: 1, leaders: [0, 0, 2, 2]).warnings.isEmpty)
+    #expect(report(cores: [[0, 1, 2, 3], [0, 1, 2, 3]], threads: 2, leaders: [0, 0]).warnings.isEmpty)
+  }
+
+  @Test("ranks bound to too few cores are counted")
+  func tooFew() {
+    let bound = report(cores: [[0], [1]], threads: 4, leaders: [0, 0]).warnings
+    #expect(bound.count == 1)
+    #expect(bound.first?.hasPrefix("node0: 1 rank has 4 threads for 1 core: ") == true)
+    let free = report(cores: [[0, 1], [0, 1], [0, 1], [5]], threads: 1, leaders: [0, 0, 0, 3]).warnings
+    #expect(free.count == 1)
+    #expect(free.first?.hasPrefix("node0: 3 ranks have 3 threads for 2 cores: ") == true)
+  }
+
+  @Test("the kernel's status text is read")
+  func status() {
+    let text = "Name:\tx\nVmHWM:\t    2048 kB\nVmRSS:\t  1024 kB\nCpus_allowed_list:\t0-2,7,9-9\nnonsense\nVmRSS\n"
+    let status = ProcessStatus(text: text)
+    #expect(status.cores == [0, 1, 2, 7, 9])
+    #expect(status.residentBytes == 1 << 20)
+    #expect(status.peakResidentBytes == 2 << 20)
+    #expect(ProcessStatus(text: "Cpus_allowed_list:\t3-1,x\nVmRSS:\tmuch").cores.isEmpty)
+  }
+}
