@@ -47,7 +47,6 @@ let package = Package(
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
-    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
   ],
   targets: [
@@ -71,24 +70,23 @@ let package = Package(
       name: "Training",
       dependencies: [
         "CZlib", "Tensors", "Datasets", "Diffusion", "Collectives", "Figures", "Network", "Yams",
-        .product(name: "Logging", package: "swift-log"),
       ], swiftSettings: strict),
     .target(
       name: "CommandSupport",
       dependencies: [
         "Tensors", "Collectives", "Training", .product(name: "ArgumentParser", package: "swift-argument-parser"),
-        .product(name: "Logging", package: "swift-log"),
       ], swiftSettings: strict),
     .executableTarget(
       name: "dpm-train",
       dependencies: [
-        "CommandSupport", "Training", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "Collectives", "CommandSupport", "Tensors", "Training",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: strict),
     .executableTarget(
       name: "dpm-benchmark",
       dependencies: [
-        "Diffusion", "KernelInterface", "Network", "Tensors",
-        "CommandSupport", "Training", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "Collectives", "CommandSupport", "Diffusion", "KernelInterface", "Network", "Tensors", "Training",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: strict),
 
     // Tests. `rank-worker` is what each rank of the multi-process tests runs.
@@ -103,7 +101,7 @@ let package = Package(
     .testTarget(name: "DiffusionTests", dependencies: ["Diffusion", "TestSupport"], swiftSettings: strict),
     .testTarget(
       name: "CollectivesTests", dependencies: ["Collectives", "TestSupport", "rank-worker"], swiftSettings: strict),
-    .testTarget(name: "FiguresTests", dependencies: ["Figures", "TestSupport"], swiftSettings: strict),
+    .testTarget(name: "FiguresTests", dependencies: ["Figures", "Tensors", "TestSupport"], swiftSettings: strict),
     .testTarget(
       name: "NetworkTests", dependencies: ["Diffusion", "KernelInterface", "Network", "Tensors", "TestSupport"],
       swiftSettings: strict),

@@ -1,0 +1,237 @@
+internal import Collectives
+internal import Datasets
+internal import Diffusion
+internal import Figures
+internal import Foundation
+internal import KernelInterface
+internal import Network
+internal import Tensors
+
+/// What a run prints and writes beside training: log, metrics, test bounds, checkpoints, figures.
+///
+/// Collective where it says so; rank 0 alone prints and writes, and its errors reach all ranks.
+final class RunReport {
+  private let configuration: Configuration
+  private let data: TrainingData
+  private let standardization: Standardization
+  private let layout: ParameterLayout
+  private let state: TrainingState
+  private let run: OpenRun?
+  private let communicator: Communicator
+  private let console: RunConsole
+  private let evaluation: Evaluation
+  private let samples: SampleTrajectory
+  private let kernelName: String
+  private let log: RunLog?
+  private let runStart = ContinuousClock.now
+  private let firstStep: Int
+
+  private var epochStart = ContinuousClock.now
+  private var epochSeconds = 0.0
+  private var epochImages = 0
+  private var badSteps = 0
+  private var exposedBefore = 0.0
+  private var lastObjective: Double?
+  /// The finished epoch's record, until its test bound is known.
+  private var pending: Metrics?
+
+  init(
+    configuration: Configuration, data: TrainingData, standardization: Standardization, schedule: NoiseSchedule,
+    layout: ParameterLayout, state: TrainingState, run: OpenRun?, communicator: Communicator,
+    kernels: any KernelSet, console: RunConsole
+  ) throws {
+    self.configuration = configuration
+    self.data = data
+    self.standardization = standardization
+    self.layout = layout
+    self.state = state
+    self.run = run
+    self.communicator = communicator
+    self.console = console
+    kernelName = kernels.name
+    firstStep = state.step
+    evaluation = Evaluation(
+      dataset: data.test, standardization: standardization, schedule: schedule, architecture: configuration.model,
+      layout: layout, seed: configuration.training.seed, communicator: communicator, kernels: kernels)
+    samples = SampleTrajectory(
+      standardization: standardization, schedule: schedule, architecture: configuration.model, layout: layout,
+      communicator: communicator, kernels: kernels)
+    log = try communicator.onRankZero("open the log") { try run.map { try RunLog($0.folder.logPath) } } ?? nil
+    lastObjective = try communicator.onRankZero("read the metrics") {
+      try run?.folder.metrics.read().last?.trainObjective
+    } ?? nil
+  }
+
+  // MARK: - Lines
+
+  private func print(_ line: String) {
+    guard communicator.isRankZero else { return }
+    console.line(line)
+    log?.append(line)
+  }
+
+  /// What a reader of the log wants to know first; collective.
+  func printHeader(startSeconds: Double) throws {
+    let hosts = try HostReport(communicator, threads: 1)
+    let topology = communicator.topology
+    let names = topology.hostLeaders.indices.filter { topology.hostLeaders[$0] == $0 }.map { topology.hosts[$0] }
+    let resident = hosts.ranks.map(\.residentBytes).max() ?? 0
+    let model = configuration.model
+    let shape = data.train.shape
+    let recipe = configuration.training
+    let isReproducible =
+      configuration.distributed.reduction == .fixedOrder
+      && Minibatch.isReproducible(batchSize: recipe.batchSize, ranks: communicator.rankCount)
+    print("dpm \(DPM.version)")
+    print(
+      "ranks    \(communicator.rankCount) on \(count(names.count, "host")) (\(names.joined(separator: ", "))), 1 thread each, "
+        + "\(resident >> 20) MiB, kernels \(kernelName)"
+        + (isReproducible ? ", the same bits for 1, 2, 4 and 8 ranks" : ", sums depend on the number of ranks"))
+    print(
+      "data     \(data.train.name): \(data.train.count) images of \(shape.colors)×\(shape.height)×\(shape.width) to train "
+        + "on, \(data.test.count) to test")
+    print(
+      "model    \(layout.parameterCount) parameters, "
+        + String(format: "%.1f MFLOP", Double(model.trainingOperations) / 1e6) + " an image and step, T = "
+        + "\(model.trajectoryLength)")
+    print(
+      "recipe   \(recipe.optimizer.rawValue), lr \(recipe.learningRate), batch \(recipe.batchSize), t "
+        + "\(recipe.timeSampling.rawValue), seed \(recipe.seed)")
+    if let run { print("run      \(run.folder.path)") }
+    if state.step > 0 { print("resumed  at step \(state.step)") }
+    print(String(format: "ready    in %.1f s", startSeconds))
+    if communicator.isRankZero { for warning in hosts.warnings { console.warn(warning) } }
+  }
+
+  func showProgress(epoch: Int, minibatch: Int, of minibatches: Int) {
+    guard communicator.isRankZero else { return }
+    console.progress(Double(minibatch) / Double(minibatches)) { [state, configuration] in
+      let objective = state.epochObjectiveSum / Double(max(1, state.epochImages))
+      return "epoch \(epoch + 1)/\(configuration.training.epochs)  " + String(format: "%+.4f bits/pixel", objective)
+    }
+  }
+
+  // MARK: - Epochs
+
+  func beginEpoch(communication: CommunicationTime) {
+    epochStart = .now
+    epochImages = 0
+    badSteps = 0
+    exposedBefore = communication.exposed
+  }
+
+  func add(_ outcome: TrainingStep.Outcome, images: Int) {
+    epochImages += images
+    if outcome.badTensors > 0 { badSteps += 1 }
+  }
+
+  /// Prints the epoch's line; its record waits for `recordEpoch`. Collective.
+  func endEpoch(_ epoch: Int, learningRate: Double, communication: CommunicationTime) throws {
+    epochSeconds = epochStart.duration(to: .now).seconds
+    let objective = state.epochObjectiveSum / Double(max(1, state.epochImages))
+    let imagesPerSecond = Double(epochImages) / epochSeconds
+    let exposed = try communicator.maximum(of: communication.exposed - exposedBefore)
+    let epochs = configuration.training.epochs
+    var line = "epoch \(epoch)/\(epochs)  " + String(format: "%+.4f bits/pixel", objective)
+    if let lastObjective { line += String(format: " (%+.4f)", objective - lastObjective) }
+    line += String(format: "  %.0f images/s  %.1f s", imagesPerSecond, epochSeconds)
+    line += "  ETA \(clock(epochSeconds * Double(epochs - epoch)))  lr " + String(format: "%.3g", learningRate)
+    print(line)
+    if badSteps > 0 && communicator.isRankZero {
+      console.warn("epoch \(epoch): \(count(badSteps, "step")) with a gradient that was not finite; those tensors stayed")
+    }
+    lastObjective = objective
+    pending = Metrics(
+      epoch: epoch, step: state.step, images: epoch * data.train.count, trainObjective: objective,
+      learningRate: learningRate, seconds: epochSeconds, imagesPerSecond: imagesPerSecond,
+      ranks: communicator.rankCount, exposedCommunicationSeconds: exposed, badSteps: badSteps)
+  }
+
+  /// Appends the finished epoch's record to the metrics; collective.
+  func recordEpoch() throws {
+    _ = try communicator.onRankZero("write the metrics") { [pending] in
+      if let pending { try run?.folder.metrics.append(pending) }
+    }
+    pending = nil
+  }
+
+  /// Evaluates the test bound; collective.
+  func evaluate(epoch: Int) throws {
+    let start = ContinuousClock.now
+    let bound = try evaluation.bound(state.bestParameters)
+    pending?.testObjective = bound.objective
+    pending?.testStandardError = bound.standardError
+    let seconds = start.duration(to: .now).seconds
+    print(
+      String(
+        format: "         test %+.4f ± %.4f bits/pixel on %d images  %.1f s", bound.objective, bound.standardError,
+        bound.images, seconds))
+  }
+
+  // MARK: - Files
+
+  /// Writes a checkpoint of the state as it is now; collective.
+  func writeCheckpoint() throws {
+    let stepsPerEpoch = (data.train.count + configuration.training.batchSize - 1) / configuration.training.batchSize
+    let (epoch, rest) = state.step.quotientAndRemainder(dividingBy: stepsPerEpoch)
+    _ = try communicator.onRankZero("write the checkpoint") {
+      guard let run else { return }
+      let checkpoint = Checkpoint(
+        configuration: configuration, scale: standardization.scale, shift: standardization.shift, epoch: epoch,
+        step: state.step, optimizerSteps: state.optimizer.stepCount, epochObjectiveSum: state.epochObjectiveSum,
+        epochImages: state.epochImages, version: DPM.version)
+      let path = run.folder.checkpointPath(epoch: epoch, step: rest == 0 ? nil : state.step)
+      try checkpoint.write(to: path, state: state.buffers)
+      run.folder.pruneCheckpoints(keeping: configuration.output.keptCheckpoints)
+    }
+  }
+
+  /// Draws samples on all ranks, and figures on rank 0; collective.
+  func drawFigures(epoch: Int) throws {
+    let start = ContinuousClock.now
+    let moments = try samples.draw(state.bestParameters)
+    _ = try communicator.onRankZero("draw the figures") {
+      guard let run else { return }
+      try run.folder.createFiguresFolder(epoch: epoch)
+      for moment in moments {
+        let grid = ImageGrid(
+          images: moment.images, colors: configuration.model.colorCount, width: configuration.model.spatialWidth,
+          caption: "epoch \(epoch) · t = \(moment.time) of \(configuration.model.trajectoryLength) · seed "
+            + "\(SampleTrajectory.seed)")
+        let time = String(format: "%04d", moment.time)
+        try grid.write(toPNG: run.folder.figurePath("samples-t\(time).png", epoch: epoch))
+      }
+      try ProgressFigure.draw(
+        run.folder.metrics.read(), title: URL(fileURLWithPath: run.folder.path).lastPathComponent,
+        to: run.folder.progressFigurePath)
+    }
+    print(String(format: "         samples drawn in %.1f s", start.duration(to: .now).seconds))
+  }
+
+  // MARK: - Ends
+
+  func printStop(_ signal: StopSignal?) {
+    guard let run else { return }
+    let name = URL(fileURLWithPath: run.folder.path)
+    print("stopped by \(signal?.description ?? "a signal") after step \(state.step); a checkpoint is written")
+    print(
+      "go on with: dpm-train \(run.folder.configurationPath) --output-dir "
+        + "\(name.deletingLastPathComponent().relativePath) --name \(name.lastPathComponent) --resume")
+  }
+
+  func printEnd() {
+    let seconds = runStart.duration(to: .now).seconds
+    let objective = lastObjective.map { String(format: ", last objective %+.4f bits/pixel", $0) } ?? ""
+    print("done in \(clock(seconds))\(objective)")
+    if let run { print("run      \(run.folder.path)") }
+  }
+
+  private func count(_ number: Int, _ noun: String) -> String { "\(number) \(noun)\(number == 1 ? "" : "s")" }
+
+  /// `h:mm:ss` or `m:ss`.
+  private func clock(_ seconds: Double) -> String {
+    let whole = Int(seconds.rounded())
+    let (hours, minutes, rest) = (whole / 3600, whole / 60 % 60, whole % 60)
+    return hours > 0 ? String(format: "%d:%02d:%02d", hours, minutes, rest) : String(format: "%d:%02d", minutes, rest)
+  }
+}

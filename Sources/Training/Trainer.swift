@@ -1,0 +1,179 @@
+public import Collectives
+internal import Datasets
+internal import Diffusion
+internal import Foundation
+internal import KernelInterface
+internal import Network
+internal import Tensors
+
+/// A run from its first epoch to its last, on one rank of a job.
+///
+/// Linear, and all in one place: prepare, then for every epoch steps, a line, and every so often the test bound, figures
+/// and a checkpoint. What a step does stands in `TrainingStep`, what is written and printed in `RunReport`.
+public final class Trainer {
+  private let configuration: Configuration
+  private let communicator: Communicator
+  private let data: TrainingData
+  private let state: TrainingState
+  private let step: TrainingStep
+  private let learningRate: LearningRate
+  private let report: RunReport
+
+  /// Loads the data, makes or resumes the run's folder, and allocates all that training needs.
+  ///
+  /// Collective, like all that follows.
+  ///
+  /// - Parameters:
+  ///   - requested: The configuration; completed here by what the data set knows.
+  ///   - resume: What to go on from.
+  ///   - console: Where rank 0 speaks.
+  /// - Throws: `InputError` for what the user gave, `CollectiveError` where ranks fail or differ; the same on all ranks.
+  public init(
+    _ requested: Configuration, resume: ResumeRequest, communicator: Communicator, console: RunConsole
+  ) throws {
+    let start = ContinuousClock.now
+    self.communicator = communicator
+    let kernels = try communicator.agree("choose the kernels") {
+      try KernelChoice.kernels(requested: ProcessInfo.processInfo.environment["DPM_SIMD"])
+    }
+    let data = try communicator.agree("load the data set") {
+      try TrainingData.load(requested.dataset.name, from: requested.dataset.path)
+    }
+    self.data = data
+    let (configuration, standardization) = try communicator.agree("check the configuration") {
+      let configuration = try requested.completed(for: data.train.shape)
+      try Self.check(configuration, imageCount: data.train.count, rankCount: communicator.rankCount)
+      return (configuration, try Standardization(of: data.train))
+    }
+    self.configuration = configuration
+    try communicator.requireSameOnAllRanks([
+      "version": DPM.version, "configuration": configuration.json, "data set": data.train.digest() + data.test.digest(),
+    ])
+
+    let architecture = configuration.model
+    let layout = ParameterLayout(architecture)
+    let schedule = NoiseSchedule(
+      trajectoryLength: architecture.trajectoryLength, temporalBasisCount: architecture.temporalBasisCount,
+      firstStepBeta: architecture.firstStepBeta)
+    let run = try communicator.onRankZero("open the run's folder") { try OpenRun(configuration, resume: resume) }
+    let initial = try communicator.onRankZero("initialize the parameters") {
+      run?.checkpoint == nil
+        ? layout.initialParameters(
+          seed: configuration.training.seed, kernels: kernels, openBLAS: try OpenBLAS()) : layout.parameterBuffer()
+    }
+    state = TrainingState(
+      parameters: initial ?? layout.parameterBuffer(), layout: layout, recipe: configuration.training,
+      kernels: kernels)
+    _ = try communicator.onRankZero("resume from the checkpoint") { [state] in
+      try run?.restore(state)
+    }
+    try state.broadcast(communicator)
+
+    let recipe = configuration.training
+    step = TrainingStep(
+      recipe: TrainingStep.Recipe(
+        batchSize: recipe.batchSize, timeSampling: recipe.timeSampling, dropoutRate: recipe.dropoutRate,
+        seed: recipe.seed, reduction: configuration.distributed.reduction),
+      dataset: data.train, standardization: standardization, schedule: schedule, architecture: architecture,
+      layout: layout, parameters: state.parameters, optimizer: state.optimizer, communicator: communicator,
+      kernels: kernels)
+    learningRate = LearningRate(recipe)
+    report = try RunReport(
+      configuration: configuration, data: data, standardization: standardization, schedule: schedule, layout: layout,
+      state: state, run: run, communicator: communicator, kernels: kernels, console: console)
+    try report.printHeader(startSeconds: start.duration(to: .now).seconds)
+  }
+
+  /// What cannot be known before data and ranks are: sizes that must fit them.
+  private static func check(_ configuration: Configuration, imageCount: Int, rankCount: Int) throws(InputError) {
+    let batchSize = configuration.training.batchSize
+    guard batchSize >= rankCount else {
+      throw InputError("training.batch_size", found: "\(batchSize)", expected: "at least the number of ranks, \(rankCount)")
+    }
+    guard configuration.distributed.threads == 1 else {
+      throw InputError(
+        "distributed.threads", found: "\(configuration.distributed.threads)", expected: "1: start a rank for every core")
+    }
+    guard batchSize <= imageCount else {
+      throw InputError(
+        "training.batch_size", found: "\(batchSize)", expected: "at most the training set's \(imageCount) images")
+    }
+  }
+
+  /// Trains to the last epoch, or until a signal asks to stop.
+  ///
+  /// - Returns: The signal that ended the run early; nil after the last epoch.
+  /// - Throws: `InputError` where something cannot be written, `CollectiveError` where ranks fail; the same on all ranks.
+  public func run() throws -> StopSignal? {
+    let stepsPerEpoch = (data.train.count + configuration.training.batchSize - 1) / configuration.training.batchSize
+    let epochs = configuration.training.epochs
+    let every = configuration.output.everyEpochs
+    if configuration.output.plotsBeforeTraining && state.step == 0 {
+      try report.evaluate(epoch: 0)
+      try report.drawFigures(epoch: 0)
+    }
+    for epoch in state.step / stepsPerEpoch..<max(epochs, state.step / stepsPerEpoch) {
+      if try trainEpoch(epoch, stepsPerEpoch: stepsPerEpoch) {
+        try report.recordEpoch()
+        let signal = try communicator.maximum(of: StopRequest.pending?.rawValue ?? 0)
+        try report.writeCheckpoint()
+        report.printStop(StopSignal(rawValue: signal))
+        return StopSignal(rawValue: signal)
+      }
+      if (epoch + 1) % every == 0 || epoch + 1 == epochs {
+        try report.evaluate(epoch: epoch + 1)
+        try report.recordEpoch()
+        try report.writeCheckpoint()
+        try report.drawFigures(epoch: epoch + 1)
+      } else {
+        try report.recordEpoch()
+      }
+    }
+    report.printEnd()
+    return nil
+  }
+
+  /// Trains through one epoch, from its start or from where a checkpoint cut it.
+  ///
+  /// - Returns: Whether a rank was asked to stop.
+  private func trainEpoch(_ epoch: Int, stepsPerEpoch: Int) throws -> Bool {
+    let count = data.train.count
+    let batchSize = configuration.training.batchSize
+    let order = EpochPermutation.order(count: count, seed: configuration.training.seed, epoch: epoch)
+    report.beginEpoch(communication: step.communicationTime)
+    var isStopping = false
+    for minibatch in state.step % stepsPerEpoch..<stepsPerEpoch {
+      let positions = minibatch * batchSize..<min(count, (minibatch + 1) * batchSize)
+      let rate = learningRate.rate(epoch: epoch, step: state.step)
+      let outcome = try step.take(
+        step: state.step, positions: positions, order: order, learningRate: rate,
+        isStopRequested: StopRequest.pending != nil)
+      state.step += 1
+      state.updateAverage()
+      state.epochObjectiveSum += outcome.objective * Double(positions.count)
+      state.epochImages += positions.count
+      report.add(outcome, images: positions.count)
+      report.showProgress(epoch: epoch, minibatch: minibatch + 1, of: stepsPerEpoch)
+      isStopping = outcome.stopRequests > 0
+      // An epoch that is complete gets its line before the run stops.
+      if isStopping && minibatch + 1 < stepsPerEpoch { return true }
+    }
+    try report.endEpoch(
+      epoch + 1, learningRate: learningRate.rate(epoch: epoch, step: state.step), communication: step.communicationTime)
+    state.epochObjectiveSum = 0
+    state.epochImages = 0
+    // After the last step there is nothing left to stop.
+    return isStopping && epoch + 1 < configuration.training.epochs
+  }
+}
+
+/// The program's name and version.
+public enum DPM {
+  /// Semantic version, as `--version` prints it and checkpoints keep it.
+  public static let version = "0.1.0"
+}
+
+extension Duration {
+  /// As a number of seconds.
+  var seconds: Double { Double(components.seconds) + Double(components.attoseconds) * 1e-18 }
+}

@@ -1,0 +1,133 @@
+import ArgumentParser
+import Collectives
+import CommandSupport
+import Foundation
+import Tensors
+import Training
+
+@main
+struct TrainCommand: RankedCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "dpm-train",
+    abstract: "Trains a diffusion probabilistic model (Sohl-Dickstein et al. 2015).",
+    usage: """
+      dpm-train --data-dir DATA                             the reference's MNIST model, on one rank
+      mpirun -n 2 dpm-train configs/cifar10.yaml            a configuration, on two ranks
+      dpm-train configs/mnist.yaml --set training.lr=2e-3   one key changed
+      dpm-train runs/NAME/config.yaml --resume              go on where a run stopped
+      """,
+    discussion: """
+      Later settings win: defaults, then the file, then --set, then flags. --print-config shows the outcome.
+      SIGUSR1 and SIGTERM end the run after the current step, with a checkpoint and status 0; SIGINT with status 130.
+      Status 1: a file, key or value is wrong, or cannot be read or written. 64: a flag is. 75: a rank did not answer.
+      """,
+    version: DPM.version)
+
+  @Argument(help: ArgumentHelp("A YAML file of settings.", valueName: "config.yaml"))
+  var file: String?
+
+  @Option(help: ArgumentHelp("A setting by its key, such as model.n_scales=2; may be repeated.", valueName: "key=value"))
+  var set: [String] = []
+
+  @Option(name: names("batch-size"), help: "Images of a minibatch, over all ranks.")
+  var batchSize: String?
+  @Option(help: "The first epoch's learning rate.")
+  var lr: String?
+  @Option(name: names("resume-file"), help: ArgumentHelp("Go on from this checkpoint, in a new folder.", valueName: "file"))
+  var resumeFile: String?
+  @Option(help: "Part of the run folder's name.")
+  var suffix: String?
+  @Option(name: names("output-dir"), help: ArgumentHelp("Where runs' folders are made.", valueName: "folder"))
+  var outputDir: String?
+  @Option(
+    name: names("ext-every-n"),
+    help: ArgumentHelp("Epochs between test bounds, checkpoints and figures.", valueName: "epochs"))
+  var extEveryN: String?
+  @Option(
+    name: names("model-args"),
+    help: ArgumentHelp("The model's sizes, such as \"n_hidden_conv=40,n_scales=2\".", valueName: "k=v,…"))
+  var modelArgs: String?
+  @Option(name: names("dropout-rate"), help: "Probability that an input of a layer is dropped.")
+  var dropoutRate: String?
+  @Option(help: "MNIST or CIFAR10.")
+  var dataset: String?
+  @Flag(name: names("plot-before-training"), help: "Draw figures of the untrained network too.")
+  var plotBeforeTraining = false
+
+  @Option(help: "Passes through the training set.")
+  var epochs: String?
+  @Option(help: "What all random numbers are keyed by.")
+  var seed: String?
+  @Option(
+    name: names("data-dir"),
+    help: ArgumentHelp("The folder with the data set; else the environment's DPM_DATA_DIR.", valueName: "folder"))
+  var dataDir: String?
+  @Option(help: "Threads of a rank.")
+  var threads: String?
+  @Option(help: "The run folder's name.")
+  var name: String?
+  @Flag(help: "Go on from the newest checkpoint of the run.")
+  var resume = false
+  @Flag(name: names("print-config"), help: "Print all settings as YAML and end.")
+  var printConfig = false
+
+  /// What the options come to.
+  struct Plan {
+    var configuration: Configuration
+    var resume: ResumeRequest
+  }
+
+  /// A flag in both of its spellings.
+  private static func names(_ name: String) -> NameSpecification {
+    [.customLong(name), .customLong(name.replacing("-", with: "_"))]
+  }
+
+  func plan() throws -> Plan {
+    if resume, let resumeFile {
+      throw InputError("--resume-file", found: resumeFile, expected: "either it or --resume")
+    }
+    let flags: [(String, String?)] = [
+      ("--batch-size", batchSize), ("--lr", lr), ("--suffix", suffix), ("--output-dir", outputDir),
+      ("--ext-every-n", extEveryN), ("--dropout-rate", dropoutRate), ("--dataset", dataset), ("--epochs", epochs),
+      ("--seed", seed), ("--data-dir", dataDir), ("--threads", threads), ("--name", name),
+      ("--plot-before-training", plotBeforeTraining ? "true" : nil),
+    ]
+    var assignments = try modelArgs.map { text throws(InputError) in
+      try ConfigurationAssignment.modelArguments(text)
+    } ?? []
+    for (flag, value) in flags {
+      if let value { assignments.append(.flag(flag, value)) }
+    }
+    var settings: [ConfigurationAssignment] = []
+    for text in set { settings.append(try .set(text)) }
+    let configuration = try Configuration.resolved(
+      file: file, settings: settings, flags: assignments,
+      dataFolder: ProcessInfo.processInfo.environment["DPM_DATA_DIR"])
+    if printConfig {
+      print(configuration.yaml, terminator: "")
+      throw ExitCode.success
+    }
+    let request: ResumeRequest = resumeFile.map { .file($0) } ?? (resume ? .newest(configurationFile: file) : .none)
+    return Plan(configuration: configuration, resume: request)
+  }
+
+  static func run(_ plan: Plan, on communicator: Communicator) throws -> Int32 {
+    StopRequest.install()
+    var bar = ProgressBar()
+    let console = RunConsole(
+      line: { line in
+        bar.clear()
+        FileHandle.standardOutput.write(Data("\(line)\n".utf8))
+      },
+      warn: { text in
+        bar.clear()
+        FileHandle.standardError.write(Data("warning: \(text)\n".utf8))
+      },
+      progress: { fraction, text in bar.show(fraction, text()) })
+    let trainer = try Trainer(plan.configuration, resume: plan.resume, communicator: communicator, console: console)
+    let signal = try trainer.run()
+    return signal == .interrupt ? ExitStatus.interrupted : ExitStatus.success
+  }
+
+  static func main() { start() }
+}
