@@ -91,14 +91,17 @@ let package = Package(
 
     // Tests. `rank-worker` is what each rank of the multi-process tests runs.
     .target(
-      name: "TestSupport", dependencies: ["Tensors"], path: "Tests/TestSupport", swiftSettings: strict),
+      name: "TestSupport", dependencies: ["Network", "Tensors"], path: "Tests/TestSupport",
+      resources: [.copy("Goldens")], swiftSettings: strict),
     .executableTarget(
       name: "rank-worker", dependencies: ["Collectives", "Tensors"], path: "Tests/rank-worker", swiftSettings: strict),
     .testTarget(
       name: "KernelsTests", dependencies: ["KernelInterface", "Tensors", "TestSupport"], swiftSettings: strict),
     .testTarget(name: "TensorsTests", dependencies: ["Tensors", "TestSupport"], swiftSettings: strict),
     .testTarget(name: "DatasetsTests", dependencies: ["Datasets", "TestSupport"], swiftSettings: strict),
-    .testTarget(name: "DiffusionTests", dependencies: ["Diffusion", "TestSupport"], swiftSettings: strict),
+    .testTarget(
+      name: "DiffusionTests", dependencies: ["Diffusion", "KernelInterface", "Tensors", "TestSupport"],
+      swiftSettings: strict),
     .testTarget(
       name: "CollectivesTests", dependencies: ["Collectives", "TestSupport", "rank-worker"], swiftSettings: strict),
     .testTarget(name: "FiguresTests", dependencies: ["Figures", "Tensors", "TestSupport"], swiftSettings: strict),

@@ -33,7 +33,7 @@ public struct Axis: Equatable, Sendable {
   /// A tick as text, with as many digits as the ticks differ in.
   public func label(_ tick: Double) -> String {
     let magnitude = max(abs(range.lowerBound), abs(range.upperBound))
-    if magnitude >= 1e6 || step < 1e-4 { return String(format: "%.3g", tick) }
+    if magnitude >= 1e6 || step < 1e-4 { return String(format: "%.6g", tick) }
     let digits = max(0, Int((-log10(step) - 1e-9).rounded(.up)))
     let text = String(format: "%.\(digits)f", tick)
     return text.hasPrefix("-") ? "−" + text.dropFirst() : text

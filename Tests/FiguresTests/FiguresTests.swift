@@ -50,7 +50,8 @@ import Testing
       func number(_ offset: Int) -> Int { bytes[offset..<offset + 4].reduce(0) { $0 << 8 | Int($1) } }
       #expect(number(16) == (7 * 29 + 1) * grid.magnification)
       #expect(number(20) == (7 * 29 + 1) * grid.magnification + 24)
-      #expect(try FileManager.default.contentsOfDirectory(atPath: folder) == ["grid.png"])
+      let files = try FileManager.default.contentsOfDirectory(atPath: folder)
+      #expect(files == ["grid.png"])
     }
   }
 
@@ -62,7 +63,8 @@ import Testing
       #expect(error?.description.contains("none/grid.png") == true)
       let chart = LineChart(title: "", xLabel: "", panels: [])
       #expect(throws: InputError.self) { try chart.write(to: folder + "/none/chart.pdf") }
-      #expect(try FileManager.default.contentsOfDirectory(atPath: folder).isEmpty)
+      let files = try FileManager.default.contentsOfDirectory(atPath: folder)
+      #expect(files.isEmpty)
     }
   }
 }
@@ -71,7 +73,11 @@ import Testing
   @Test("charts of no, one and many points, gaps and outliers are written", arguments: [0, 1, 3, 1000])
   func points(_ count: Int) throws {
     try inTemporaryFolder { folder in
-      let points = (0..<count).map { (x: Double($0), y: $0 == 7 ? .nan : $0 == 500 ? 300 : -2 - Double($0) / 1000) }
+      var points = (0..<count).map { (x: Double($0), y: -2 - Double($0) / 1000) }
+      if count > 500 {
+        points[7].y = .nan
+        points[500].y = 300
+      }
       let chart = LineChart(
         title: "progress", xLabel: "epoch",
         panels: [
@@ -79,7 +85,8 @@ import Testing
         ])
       for name in ["chart.png", "chart.pdf"] {
         try chart.write(to: folder + "/" + name)
-        #expect(try Data(contentsOf: URL(fileURLWithPath: folder + "/" + name)).count > 1000)
+        let bytes = try Data(contentsOf: URL(fileURLWithPath: folder + "/" + name))
+        #expect(bytes.count > 1000)
       }
     }
   }

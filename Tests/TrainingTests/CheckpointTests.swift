@@ -185,7 +185,7 @@ struct CheckpointTests {
       #expect(error?.found == found)
     }
     let golden = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-      .appendingPathComponent("Goldens/tiny-grey.safetensors").path
+      .appendingPathComponent("TestSupport/Goldens/tiny-grey.safetensors").path
     #expect(throws: InputError(golden, found: "no format in its metadata", expected: "a dpm-1 checkpoint")) {
       try CheckpointFile(contentsOf: golden)
     }
