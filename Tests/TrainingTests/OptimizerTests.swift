@@ -1,0 +1,78 @@
+import Foundation
+import KernelInterface
+import Network
+import Tensors
+import TestSupport
+import Testing
+
+@testable import Training
+
+@Suite struct OptimizerTests {
+  @Test("four golden RMSProp updates, an infinite and a NaN gradient among them", arguments: KernelChoice.available().map(\.name))
+  func golden(_ name: String) throws {
+    let file = try GoldenFile("rmsprop")
+    let kernels = try KernelChoice.kernels(requested: name)
+    for tensor in ["a", "b"] {
+      let start = try file.doubles("p0.\(tensor)")
+      let parameters = FloatBuffer(count: start.count)
+      for index in start.indices { parameters[index] = Float(start[index]) }
+      let meanSquare = FloatBuffer(count: start.count)
+      let gradient = FloatBuffer(count: start.count)
+      for step in 0..<4 {
+        for (index, value) in try file.doubles("g\(step).\(tensor)").enumerated() { gradient[index] = Float(value) }
+        let isFinite = kernels.isFinite(gradient.pointer, count: gradient.count)
+        kernels.rmsProp(
+          parameters: parameters.pointer, gradient: isFinite ? UnsafePointer(gradient.pointer) : nil,
+          meanSquare: meanSquare.pointer, count: start.count, learningRate: Float(try file.number("lr")),
+          decay: Float(try file.number("decay")), floor: Float(try file.number("floor")))
+        let tolerance = try file.tolerance()
+        #expect(
+          relativeDistance(parameters.elements.map(Double.init), try file.doubles("p\(step + 1).\(tensor)")) < tolerance)
+        #expect(
+          relativeDistance(meanSquare.elements.map(Double.init), try file.doubles("v\(step + 1).\(tensor)")) < tolerance)
+      }
+    }
+  }
+
+  @Test("a tensor with a gradient that is not finite stays; all others move", arguments: OptimizerRule.allCases)
+  func badGradient(_ rule: OptimizerRule) throws {
+    var architecture = Architecture()
+    architecture.spatialWidth = 4
+    architecture.denseLowerWidth = 5
+    architecture.convolutionChannels = 3
+    let layout = ParameterLayout(architecture)
+    let kernels = try KernelChoice.kernels(requested: nil)
+    let optimizer = Optimizer(rule: rule, layout: layout, kernels: kernels)
+    let parameters = layout.parameterBuffer()
+    let gradient = FloatBuffer(count: layout.count)
+    gradient.fill(0.5)
+    let bad = layout.entries[3]
+    gradient[bad.offset + 1] = .nan
+    #expect(optimizer.update(parameters, gradient: gradient, learningRate: 0.1) == 1)
+    for entry in layout.entries {
+      let moved = entry.range.filter { parameters[$0] != 0 }.count
+      #expect(moved == (entry == bad ? 0 : entry.count))
+    }
+  }
+
+  @Test("Adam's steps equal its definition")
+  func adam() throws {
+    var architecture = Architecture()
+    architecture.spatialWidth = 4
+    let layout = ParameterLayout(architecture)
+    let optimizer = Optimizer(rule: .adam, layout: layout, kernels: try KernelChoice.kernels(requested: nil))
+    let parameters = layout.parameterBuffer()
+    let gradient = FloatBuffer(count: layout.count)
+    let place = layout.entries[0].offset + 3
+    var (p, m, v) = (0.0, 0.0, 0.0)
+    for step in 1...20 {
+      let g = sin(Double(step)) + 0.2
+      gradient[place] = Float(g)
+      _ = optimizer.update(parameters, gradient: gradient, learningRate: 0.01)
+      m = 0.9 * m + 0.1 * g
+      v = 0.99 * v + 0.01 * g * g
+      p -= 0.01 * (m / (1 - pow(0.9, Double(step)))) / ((v / (1 - pow(0.99, Double(step)))).squareRoot() + 1e-8)
+    }
+    #expect(abs(Double(parameters[place]) - p) < 1e-6)
+  }
+}
