@@ -85,7 +85,7 @@ let package = Package(
     .executableTarget(
       name: "dpm-benchmark",
       dependencies: [
-        "Collectives", "CommandSupport", "Diffusion", "KernelInterface", "Network", "Tensors", "Training",
+        "Collectives", "CommandSupport", "Tensors", "Training",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: strict),
 
@@ -114,6 +114,6 @@ let package = Package(
         "Collectives", "Datasets", "Diffusion", "KernelInterface", "Network", "Tensors", "Training", "TestSupport",
       ], swiftSettings: strict),
     .testTarget(
-      name: "CommandTests", dependencies: ["TestSupport", "dpm-train", "dpm-benchmark"], swiftSettings: strict),
+      name: "CommandTests", dependencies: ["Tensors", "TestSupport", "dpm-train", "dpm-benchmark"], swiftSettings: strict),
   ]
 )

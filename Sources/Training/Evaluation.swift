@@ -76,9 +76,20 @@ public final class Evaluation {
     if communicator.rankCount > 1 { objectives = try communicator.sum(objectives) }
     let count = Double(objectives.count)
     let mean = objectives.reduce(0, +) / count
-    let squares = objectives.reduce(0) { $0 + ($1 - mean) * ($1 - mean) }
-    let standardError = objectives.count > 1 ? (squares / (count - 1) / count).squareRoot() : .infinity
-    return Bound(objective: mean, standardError: standardError, images: objectives.count)
+    return Bound(objective: mean, standardError: standardError(objectives), images: objectives.count)
+  }
+
+  /// The standard error of a mean over stratified times.
+  ///
+  /// Stratified by t, the mean does not vary as t does. What is left shows in the differences between images whose
+  /// times are neighbours: error² = Σ(J_i - J_{i+1})²/(2n(n-1)), i in the order of t (the successive-difference estimator,
+  /// Wolter, "Introduction to variance estimation", section 8.2).
+  private func standardError(_ objectives: [Double]) -> Double {
+    guard objectives.count > 1 else { return .infinity }
+    let ordered = objectives.indices.sorted { (times[$0], $0) < (times[$1], $1) }.map { objectives[$0] }
+    let squares = zip(ordered, ordered.dropFirst()).reduce(0) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) }
+    let count = Double(objectives.count)
+    return (squares / (2 * count * (count - 1))).squareRoot()
   }
 
   /// Puts J of the images of some lane groups into their places.

@@ -85,7 +85,7 @@ public final class Trainer {
   }
 
   /// What cannot be known before data and ranks are: sizes that must fit them.
-  private static func check(_ configuration: Configuration, imageCount: Int, rankCount: Int) throws(InputError) {
+  static func check(_ configuration: Configuration, imageCount: Int, rankCount: Int) throws(InputError) {
     let batchSize = configuration.training.batchSize
     guard batchSize >= rankCount else {
       throw InputError("training.batch_size", found: "\(batchSize)", expected: "at least the number of ranks, \(rankCount)")

@@ -19,6 +19,8 @@ public final class TrainingStep {
     public var badTensors: Int
     /// Ranks that were asked to stop.
     public var stopRequests: Int
+    /// Seconds of this rank's forward process, forward and backward pass.
+    public var computeSeconds: Double
   }
 
   /// What every step of a run shares.
@@ -123,6 +125,7 @@ public final class TrainingStep {
   ) throws -> Outcome {
     let share = positions.count == recipe.batchSize ? fullShare : lastShare
     let draws = model.architecture.timesPerMinibatch
+    let start = ContinuousClock.now
     var objective = 0.0
     for draw in 0..<draws {
       let noiseStep = step * draws + draw
@@ -131,6 +134,7 @@ public final class TrainingStep {
       model.gradient(parameters, batch: batch, parts: share.parts, gradient: gradient, accumulating: draw > 0)
       objective += objectiveSum(share) / Double(positions.count * draws)
     }
+    let computeSeconds = start.duration(to: .now).seconds
 
     let extra = gradient.pointer + model.layout.count
     extra[Extra.objectiveHigh] = Float(objective)
@@ -143,7 +147,7 @@ public final class TrainingStep {
     model.prepare(parameters)
     return Outcome(
       objective: Double(extra[Extra.objectiveHigh]) + Double(extra[Extra.objectiveLow]), badTensors: badTensors,
-      stopRequests: Int(extra[Extra.stopRequests]))
+      stopRequests: Int(extra[Extra.stopRequests]), computeSeconds: computeSeconds)
   }
 
   /// Forward process of this rank's share, with a t for every image of the global minibatch.

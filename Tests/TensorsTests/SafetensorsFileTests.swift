@@ -65,8 +65,7 @@ struct SafetensorsFileTests {
 
   @Test("every golden file opens, and every tensor has as many numbers as its shape")
   func goldens() throws {
-    let goldens = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-      .appendingPathComponent("TestSupport/Goldens").path
+    let goldens = GoldenFile.path("")
     let names = try FileManager.default.contentsOfDirectory(atPath: goldens).filter { $0.hasSuffix(".safetensors") }
     #expect(names.count >= 10)
     for name in names {

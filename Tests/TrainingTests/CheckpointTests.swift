@@ -184,8 +184,7 @@ struct CheckpointTests {
       let error = #expect(throws: InputError.self) { try CheckpointFile(contentsOf: path) }
       #expect(error?.found == found)
     }
-    let golden = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-      .appendingPathComponent("TestSupport/Goldens/tiny-grey.safetensors").path
+    let golden = GoldenFile.path("tiny-grey.safetensors")
     #expect(throws: InputError(golden, found: "no format in its metadata", expected: "a dpm-1 checkpoint")) {
       try CheckpointFile(contentsOf: golden)
     }

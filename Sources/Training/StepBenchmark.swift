@@ -1,0 +1,144 @@
+public import Collectives
+internal import Datasets
+internal import Diffusion
+internal import Foundation
+internal import KernelInterface
+internal import Network
+internal import Tensors
+
+/// Times training steps on random images: what a run would do, without data, log and files.
+public struct StepBenchmark {
+  /// What was measured; the keys of `dpm-benchmark --json` (design.md, "Command lines").
+  public struct Result: Encodable, Sendable {
+    /// The data set whose images' shape was taken.
+    public var config: String
+    /// Ranks of the job.
+    public var ranks: Int
+    /// Threads of a rank.
+    public var threads: Int
+    /// Images of a minibatch, over all ranks.
+    public var batch: Int
+    /// Steps that were timed.
+    public var steps: Int
+    /// Images per second, over all ranks, at the median step.
+    public var imagesPerSecond: Double
+    /// Seconds of a step.
+    public var stepSecondsMedian: Double
+    /// Seconds of the fastest step.
+    public var stepSecondsMin: Double
+    /// Seconds of the forward process, forward and backward pass of a step; the median, on the slowest rank.
+    public var forwardBackwardSeconds: Double
+    /// Seconds that a step waited for communication; the mean, on the rank that waited longest.
+    public var exposedCommunicationSeconds: Double
+    /// 10⁹ operations of a step by the direct-convolution count, 3 × forward.
+    public var gflopPerStep: Double
+    /// Most memory of each rank, in bytes.
+    public var peakRssBytes: [Int]
+    /// The processor's name.
+    public var cpu: String
+    /// The kernels in use.
+    public var kernels: String
+
+    enum CodingKeys: String, CodingKey {
+      case config, ranks, threads, batch, steps
+      case imagesPerSecond = "images_per_second"
+      case stepSecondsMedian = "step_seconds_median"
+      case stepSecondsMin = "step_seconds_min"
+      case forwardBackwardSeconds = "forward_backward_seconds"
+      case exposedCommunicationSeconds = "exposed_communication_seconds"
+      case gflopPerStep = "gflop_per_step"
+      case peakRssBytes = "peak_rss_bytes"
+      case cpu, kernels
+    }
+  }
+
+  private let configuration: Configuration
+  private let steps: Int
+
+  /// A benchmark of a configuration's step.
+  ///
+  /// - Parameter steps: How many are timed, behind three that warm up.
+  public init(_ configuration: Configuration, steps: Int) {
+    self.configuration = configuration
+    self.steps = steps
+  }
+
+  /// Measures; collective.
+  ///
+  /// - Throws: `InputError` for a configuration that cannot run, `CollectiveError` where ranks fail.
+  public func run(on communicator: Communicator) throws -> Result {
+    let kernels = try communicator.agree("choose the kernels") {
+      try KernelChoice.kernels(requested: ProcessInfo.processInfo.environment["DPM_SIMD"])
+    }
+    let shape =
+      switch configuration.dataset.name {
+      case .mnist: ImageShape(colors: 1, height: 28, width: 28)
+      case .cifar10: ImageShape(colors: 3, height: 32, width: 32)
+      }
+    let configuration = try communicator.agree("check the configuration") { [configuration] in
+      let completed = try configuration.completed(for: shape)
+      try Trainer.check(completed, imageCount: completed.training.batchSize, rankCount: communicator.rankCount)
+      return completed
+    }
+    let batchSize = configuration.training.batchSize
+    let dataset = Self.randomImages(shape, count: batchSize)
+    let layout = ParameterLayout(configuration.model)
+    let initial = try communicator.onRankZero("initialize the parameters") {
+      layout.initialParameters(seed: configuration.training.seed, kernels: kernels, openBLAS: try OpenBLAS())
+    }
+    let state = TrainingState(
+      parameters: initial ?? layout.parameterBuffer(), layout: layout, recipe: configuration.training,
+      kernels: kernels)
+    try state.broadcast(communicator)
+    let recipe = configuration.training
+    let step = TrainingStep(
+      recipe: TrainingStep.Recipe(
+        batchSize: batchSize, timeSampling: recipe.timeSampling, dropoutRate: recipe.dropoutRate, seed: recipe.seed,
+        reduction: configuration.distributed.reduction),
+      dataset: dataset, standardization: try Standardization(of: dataset),
+      schedule: NoiseSchedule(
+        trajectoryLength: configuration.model.trajectoryLength,
+        temporalBasisCount: configuration.model.temporalBasisCount,
+        firstStepBeta: configuration.model.firstStepBeta),
+      architecture: configuration.model, layout: layout, parameters: state.parameters, optimizer: state.optimizer,
+      communicator: communicator, kernels: kernels)
+
+    let order = (0..<batchSize).map { Int32($0) }
+    var seconds: [Double] = []
+    var computing: [Double] = []
+    var exposedBefore = 0.0
+    let warmUp = 3
+    for index in 0..<warmUp + steps {
+      if index == warmUp { exposedBefore = step.communicationTime.exposed }
+      let start = ContinuousClock.now
+      let outcome = try step.take(
+        step: index, positions: 0..<batchSize, order: order, learningRate: recipe.learningRate, isStopRequested: false)
+      state.step += 1
+      state.updateAverage()
+      guard index >= warmUp else { continue }
+      seconds.append(start.duration(to: .now).seconds)
+      computing.append(outcome.computeSeconds)
+    }
+    let exposed = (step.communicationTime.exposed - exposedBefore) / Double(steps)
+    let report = try HostReport(communicator, threads: 1)
+    let median = seconds.sorted()[steps / 2]
+    return Result(
+      config: configuration.dataset.name.rawValue, ranks: communicator.rankCount, threads: 1, batch: batchSize,
+      steps: steps, imagesPerSecond: Double(batchSize) / median, stepSecondsMedian: median,
+      stepSecondsMin: seconds.min() ?? median,
+      forwardBackwardSeconds: try communicator.maximum(of: computing.sorted()[steps / 2]),
+      exposedCommunicationSeconds: try communicator.maximum(of: exposed),
+      gflopPerStep: Double(configuration.model.trainingOperations * batchSize) / 1e9,
+      peakRssBytes: report.ranks.map(\.peakResidentBytes), cpu: CPU.name, kernels: kernels.name)
+  }
+
+  /// Images of random pixels: a step's time does not depend on what they show.
+  private static func randomImages(_ shape: ImageShape, count: Int) -> ImageDataset {
+    let random = CounterRandom(seed: 1, purpose: .permutation, step: 0)
+    let pixels = (0..<(count * shape.elements + 15) / 16).flatMap { block in
+      let words = random.words(index: 0, block: block)
+      return (0..<4).flatMap { word in (0..<4).map { UInt8(truncatingIfNeeded: words[word] >> UInt32(8 * $0)) } }
+    }
+    return ImageDataset(name: "random images", shape: shape, pixels: Array(pixels.prefix(count * shape.elements)))
+  }
+}

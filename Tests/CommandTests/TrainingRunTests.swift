@@ -1,0 +1,107 @@
+import Foundation
+import TestSupport
+import Testing
+
+extension CommandTests {
+  @Suite struct TrainingRunTests {
+    @Test("a run learns, prints its lines, and leaves everything that design.md promises")
+    func wholeRun() throws {
+      let small = try SmallRun()
+      let result = try small.train("whole", ["--epochs", "4", "--lr", "3e-3"])
+      let objectives = try small.metrics("whole", "train_objective")
+      #expect(objectives.count == 4 && objectives[3] < objectives[0])
+      #expect(try small.metrics("whole", "test_objective").count == 2)
+      #expect(result.errors.isEmpty)
+      #expect(result.lines.count { $0.hasPrefix("epoch ") } == 4)
+      for text in ["ranks", "data", "model", "images/s", "ETA", "lr 0.00"] { #expect(result.output.contains(text)) }
+      let files = [
+        "config.yaml", "metrics.jsonl", "train.log", "checkpoints/epoch-0002.safetensors",
+        "checkpoints/epoch-0004.safetensors", "figures/progress.png", "figures/epoch-0004/samples-t0000.png",
+        "figures/epoch-0004/samples-t0008.png", "figures/epoch-0004/samples-t0032.png",
+      ]
+      for file in files {
+        #expect(FileManager.default.fileExists(atPath: small.path("runs/whole/\(file)")), "\(file)")
+      }
+    }
+
+    @Test("1, 2, 4 and 8 ranks give the same bits, other numbers the same curve", arguments: ["shared", "per_image"])
+    func rankCounts(_ sampling: String) throws {
+      let small = try SmallRun()
+      let more = ["--epochs", "2", "--set", "training.t_sampling=\(sampling)"]
+      try small.train("n1", more)
+      let one = try small.tensors("n1", epoch: 2)
+      let curve = try small.metrics("n1", "train_objective")
+      for ranks in [2, 3, 4, 8] {
+        try small.train("n\(ranks)", ranks: ranks, more)
+        let other = try small.metrics("n\(ranks)", "train_objective")
+        for (a, b) in zip(other, curve) { #expect(abs(a - b) < 1e-3 * max(1, abs(b))) }
+        let tensors = try small.tensors("n\(ranks)", epoch: 2)
+        if ranks != 3 { #expect(tensors == one, "\(ranks) ranks") }
+      }
+    }
+
+    @Test("AVX2 and AVX-512 give the same bits, also after a whole run")
+    func codePaths() throws {
+      let small = try SmallRun()
+      let program = try builtExecutable("dpm-train")
+      var results: [String: [String: [Float]]] = [:]
+      for path in ["portable", "avx2", "avx512"] {
+        // Seven steps a run of three minibatches: 21 steps.
+        let result = try run(
+          program, arguments: small.arguments(path, ["--epochs", "7"]), environment: ["DPM_SIMD": path])
+        if result.errors.contains("one that this CPU can run") { continue }
+        try #require(result.status == 0, "\(result.errors)")
+        results[path] = try small.tensors(path, epoch: 7)
+      }
+      #expect(results["portable"] != nil)
+      if let wide = results["avx512"] { #expect(results["avx2"] == wide) }
+    }
+
+    @Test("four epochs in one go equal two, and two more after --resume", arguments: [1, 2], ["rmsprop", "adam"])
+    func resume(_ ranks: Int, _ optimizer: String) throws {
+      let small = try SmallRun()
+      let more = ["--set", "training.optimizer=\(optimizer)", "--set", "training.average_decay=0.9"]
+      try small.train("whole", ranks: ranks, more + ["--epochs", "4"])
+      try small.train("halves", ranks: ranks, more + ["--epochs", "2"])
+      try small.train("halves", ranks: ranks, more + ["--epochs", "4", "--resume"])
+      #expect(try small.tensors("halves", epoch: 4) == small.tensors("whole", epoch: 4))
+      #expect(try small.metrics("halves", "train_objective") == small.metrics("whole", "train_objective"))
+      // In a folder of its own, on another number of ranks.
+      let checkpoint = small.path("runs/halves/checkpoints/epoch-0002.safetensors")
+      try small.train("copy", ranks: 3 - ranks, more + ["--epochs", "4", "--resume_file", checkpoint])
+      #expect(try small.tensors("copy", epoch: 4) == small.tensors("whole", epoch: 4))
+    }
+
+    @Test("a signal ends the run after its step, and nothing is lost", arguments: [(SIGUSR1, 1, 0), (SIGTERM, 1, 0), (SIGINT, 1, 130), (SIGUSR1, 2, 0)])
+    func signal(_ signal: Int32, _ ranks: Int, _ status: Int32) throws {
+      let small = try SmallRun()
+      let program = try builtExecutable("dpm-train")
+      let more = ["--epochs", "400", "--set", "output.every_n_epochs=400"]
+      try small.train("whole", ranks: ranks, ["--epochs", "400", "--set", "output.every_n_epochs=400"])
+      let process =
+        try ranks == 1
+        ? RunningProcess(program, arguments: small.arguments("cut", more), environment: testEnvironment())
+        : startMPI(ranks: ranks, program, arguments: small.arguments("cut", more))
+      #expect(process.waits { $0.contains("epoch 3/") })
+      process.send(signal)
+      let result = process.finish(timeout: 60)
+      #expect(result.status == status, "\(result.errors)")
+      #expect(result.output.contains("stopped by"))
+      #expect(result.output.contains("--resume"))
+      try small.train("cut", ranks: ranks, more + ["--resume"])
+      let file = "checkpoints/epoch-0400.safetensors"
+      let tensors = try ["whole", "cut"].map { try Data(contentsOf: URL(fileURLWithPath: small.path("runs/\($0)/\(file)"))) }
+      #expect(tensors[0].count == tensors[1].count)
+      #expect(try small.metrics("cut", "train_objective").count == 400)
+    }
+
+    @Test("dropout and several draws of t train, the same on any number of ranks")
+    func otherRecipes() throws {
+      let small = try SmallRun()
+      let more = ["--epochs", "2", "--dropout_rate", "0.2", "--set", "model.n_t_per_minibatch=3", "--set", "model.n_scales=2"]
+      try small.train("one", more)
+      try small.train("two", ranks: 2, more)
+      #expect(try small.tensors("one", epoch: 2) == small.tensors("two", epoch: 2))
+    }
+  }
+}
