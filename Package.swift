@@ -114,6 +114,7 @@ let package = Package(
         "Collectives", "Datasets", "Diffusion", "KernelInterface", "Network", "Tensors", "Training", "TestSupport",
       ], swiftSettings: strict),
     .testTarget(
-      name: "CommandTests", dependencies: ["Tensors", "TestSupport", "dpm-train", "dpm-benchmark"], swiftSettings: strict),
+      name: "CommandTests", dependencies: ["Tensors", "TestSupport", "dpm-train", "dpm-benchmark"],
+      swiftSettings: strict),
   ]
 )

@@ -34,7 +34,9 @@ extension RankedCommand {
     }
   }
 
-  /// What comes before MPI: help, version, mistakes. Of all ranks, 0 alone speaks.
+  /// Deals with what comes before MPI: help, version, mistakes.
+  ///
+  /// Of all ranks, 0 alone speaks.
   private static func planFromCommandLine() -> Plan {
     let silence = Communicator.launchedRank == 0 ? nil : Silence()
     defer { silence?.end() }

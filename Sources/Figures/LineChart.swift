@@ -167,7 +167,8 @@ public struct LineChart: Sendable {
     for (index, series) in panel.series.enumerated().reversed() {
       canvas.text(series.name, x: right, y: frame.top - 8, size: 11, anchor: .right)
       right -= canvas.textWidth(series.name) + 6
-      canvas.line([(right - 18, frame.top - 12), (right, frame.top - 12)], Color.palette[index % Color.palette.count], width: 2)
+      canvas.line(
+        [(right - 18, frame.top - 12), (right, frame.top - 12)], Color.palette[index % Color.palette.count], width: 2)
       right -= 18 + 16
     }
   }

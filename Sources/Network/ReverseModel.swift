@@ -83,7 +83,8 @@ public final class ReverseModel {
     if let dropout, let dense {
       droppedImages.pointer.update(from: batch.noisy.pointer, count: groups * batch.noisyStride)
       dense.forward(
-        parameters.pointer, noisy: droppedImages.pointer, groups: groups, dropout: (dropout, UnsafePointer(batch.indices.pointer)))
+        parameters.pointer, noisy: droppedImages.pointer, groups: groups,
+        dropout: (dropout, UnsafePointer(batch.indices.pointer)))
     } else {
       dense?.forward(parameters.pointer, noisy: batch.noisy.pointer, groups: groups)
     }

@@ -57,9 +57,10 @@ final class RunReport {
       standardization: standardization, schedule: schedule, architecture: configuration.model, layout: layout,
       communicator: communicator, kernels: kernels)
     log = try communicator.onRankZero("open the log") { try run.map { try RunLog($0.folder.logPath) } } ?? nil
-    lastObjective = try communicator.onRankZero("read the metrics") {
-      try run?.folder.metrics.read().last?.trainObjective
-    } ?? nil
+    lastObjective =
+      try communicator.onRankZero("read the metrics") {
+        try run?.folder.metrics.read().last?.trainObjective
+      } ?? nil
   }
 
   // MARK: - Lines
@@ -125,7 +126,9 @@ final class RunReport {
     if outcome.badTensors > 0 { badSteps += 1 }
   }
 
-  /// Prints the epoch's line; its record waits for `recordEpoch`. Collective.
+  /// Prints the epoch's line; collective.
+  ///
+  /// Its record waits for `recordEpoch`.
   func endEpoch(_ epoch: Int, learningRate: Double, communication: CommunicationTime) throws {
     epochSeconds = epochStart.duration(to: .now).seconds
     let objective = state.epochObjectiveSum / Double(max(1, state.epochImages))
@@ -138,7 +141,8 @@ final class RunReport {
     line += "  ETA \(clock(epochSeconds * Double(epochs - epoch)))  lr " + String(format: "%.3g", learningRate)
     print(line)
     if badSteps > 0 && communicator.isRankZero {
-      console.warn("epoch \(epoch): \(count(badSteps, "step")) with a gradient that was not finite; those tensors stayed")
+      console.warn(
+        "epoch \(epoch): \(count(badSteps, "step")) with a gradient that was not finite; those tensors stayed")
     }
     lastObjective = objective
     pending = Metrics(

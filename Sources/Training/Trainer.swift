@@ -88,11 +88,13 @@ public final class Trainer {
   static func check(_ configuration: Configuration, imageCount: Int, rankCount: Int) throws(InputError) {
     let batchSize = configuration.training.batchSize
     guard batchSize >= rankCount else {
-      throw InputError("training.batch_size", found: "\(batchSize)", expected: "at least the number of ranks, \(rankCount)")
+      throw InputError(
+        "training.batch_size", found: "\(batchSize)", expected: "at least the number of ranks, \(rankCount)")
     }
     guard configuration.distributed.threads == 1 else {
       throw InputError(
-        "distributed.threads", found: "\(configuration.distributed.threads)", expected: "1: start a rank for every core")
+        "distributed.threads", found: "\(configuration.distributed.threads)", expected: "1: start a rank for every core"
+      )
     }
     guard batchSize <= imageCount else {
       throw InputError(

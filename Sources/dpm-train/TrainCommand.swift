@@ -26,14 +26,16 @@ struct TrainCommand: RankedCommand {
   @Argument(help: ArgumentHelp("A YAML file of settings.", valueName: "config.yaml"))
   var file: String?
 
-  @Option(help: ArgumentHelp("A setting by its key, such as model.n_scales=2; may be repeated.", valueName: "key=value"))
+  @Option(
+    help: ArgumentHelp("A setting by its key, such as model.n_scales=2; may be repeated.", valueName: "key=value"))
   var set: [String] = []
 
   @Option(name: names("batch-size"), help: "Images of a minibatch, over all ranks.")
   var batchSize: String?
   @Option(help: "The first epoch's learning rate.")
   var lr: String?
-  @Option(name: names("resume-file"), help: ArgumentHelp("Go on from this checkpoint, in a new folder.", valueName: "file"))
+  @Option(
+    name: names("resume-file"), help: ArgumentHelp("Go on from this checkpoint, in a new folder.", valueName: "file"))
   var resumeFile: String?
   @Option(help: "Part of the run folder's name.")
   var suffix: String?
@@ -92,9 +94,10 @@ struct TrainCommand: RankedCommand {
       ("--seed", seed), ("--data-dir", dataDir), ("--threads", threads), ("--name", name),
       ("--plot-before-training", plotBeforeTraining ? "true" : nil),
     ]
-    var assignments = try modelArgs.map { text throws(InputError) in
-      try ConfigurationAssignment.modelArguments(text)
-    } ?? []
+    var assignments =
+      try modelArgs.map { text throws(InputError) in
+        try ConfigurationAssignment.modelArguments(text)
+      } ?? []
     for (flag, value) in flags {
       if let value { assignments.append(.flag(flag, value)) }
     }

@@ -35,9 +35,11 @@ extension CommandTests {
     @Test("sizes that do not fit the ranks or the data")
     func sizes() throws {
       let small = try SmallRun()
-      try fails(small, small.arguments("x", ["--batch-size", "1"]), ranks: 2, saying: "training.batch_size", "1", "ranks")
+      try fails(
+        small, small.arguments("x", ["--batch-size", "1"]), ranks: 2, saying: "training.batch_size", "1", "ranks")
       try fails(small, small.arguments("x", ["--batch-size", "301"]), saying: "training.batch_size", "301", "300")
-      try fails(small, small.arguments("x", ["--set", "model.spatial_width=28"]), saying: "model.spatial_width", "28", "8")
+      try fails(
+        small, small.arguments("x", ["--set", "model.spatial_width=28"]), saying: "model.spatial_width", "28", "8")
       try fails(small, small.arguments("x", ["--threads", "3"]), saying: "distributed.threads", "3")
     }
 

@@ -72,7 +72,9 @@ extension CommandTests {
       #expect(try small.tensors("copy", epoch: 4) == small.tensors("whole", epoch: 4))
     }
 
-    @Test("a signal ends the run after its step, and nothing is lost", arguments: [(SIGUSR1, 1, 0), (SIGTERM, 1, 0), (SIGINT, 1, 130), (SIGUSR1, 2, 0)])
+    @Test(
+      "a signal ends the run after its step, and nothing is lost",
+      arguments: [(SIGUSR1, 1, 0), (SIGTERM, 1, 0), (SIGINT, 1, 130), (SIGUSR1, 2, 0)])
     func signal(_ signal: Int32, _ ranks: Int, _ status: Int32) throws {
       let small = try SmallRun()
       let program = try builtExecutable("dpm-train")
@@ -90,7 +92,9 @@ extension CommandTests {
       #expect(result.output.contains("--resume"))
       try small.train("cut", ranks: ranks, more + ["--resume"])
       let file = "checkpoints/epoch-0400.safetensors"
-      let tensors = try ["whole", "cut"].map { try Data(contentsOf: URL(fileURLWithPath: small.path("runs/\($0)/\(file)"))) }
+      let tensors = try ["whole", "cut"].map {
+        try Data(contentsOf: URL(fileURLWithPath: small.path("runs/\($0)/\(file)")))
+      }
       #expect(tensors[0].count == tensors[1].count)
       #expect(try small.metrics("cut", "train_objective").count == 400)
     }
@@ -98,7 +102,9 @@ extension CommandTests {
     @Test("dropout and several draws of t train, the same on any number of ranks")
     func otherRecipes() throws {
       let small = try SmallRun()
-      let more = ["--epochs", "2", "--dropout_rate", "0.2", "--set", "model.n_t_per_minibatch=3", "--set", "model.n_scales=2"]
+      let more = [
+        "--epochs", "2", "--dropout_rate", "0.2", "--set", "model.n_t_per_minibatch=3", "--set", "model.n_scales=2",
+      ]
       try small.train("one", more)
       try small.train("two", ranks: 2, more)
       #expect(try small.tensors("one", epoch: 2) == small.tensors("two", epoch: 2))

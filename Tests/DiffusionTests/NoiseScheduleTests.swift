@@ -3,7 +3,9 @@ import TestSupport
 import Testing
 
 @Suite struct NoiseScheduleTests {
-  @Test("basis, β, ᾱ, posteriors and entropies equal the golden ones", arguments: ["schedule-T1000", "schedule-T40", "schedule-T50-coefficients"])
+  @Test(
+    "basis, β, ᾱ, posteriors and entropies equal the golden ones",
+    arguments: ["schedule-T1000", "schedule-T40", "schedule-T50-coefficients"])
   func golden(_ name: String) throws {
     let file = try GoldenFile(name)
     let tolerance = try file.tolerance()
@@ -37,7 +39,8 @@ import Testing
   func objective() {
     let schedule = NoiseSchedule(trajectoryLength: 1000, temporalBasisCount: 10, firstStepBeta: 0.001)
     #expect(abs(schedule.objective(divergence: 0, colors: 3, pixels: 4) + schedule.ceiling(colors: 3)) < 1e-12)
-    let slope = schedule.objective(divergence: 1, colors: 3, pixels: 4) - schedule.objective(divergence: 0, colors: 3, pixels: 4)
+    let slope =
+      schedule.objective(divergence: 1, colors: 3, pixels: 4) - schedule.objective(divergence: 0, colors: 3, pixels: 4)
     #expect(abs(slope / 5 - schedule.objectiveWeight(images: 5, pixels: 4)) < 1e-9)
   }
 }

@@ -40,7 +40,8 @@ import Testing
 
   @Test("49 images make a 7 × 7 picture of the size that its parts add up to")
   func size() throws {
-    let grid = ImageGrid(images: [Float](repeating: 0.5, count: 49 * 28 * 28), colors: 1, width: 28, caption: "a caption")
+    let grid = ImageGrid(
+      images: [Float](repeating: 0.5, count: 49 * 28 * 28), colors: 1, width: 28, caption: "a caption")
     #expect(grid.columns == 7 && grid.rows == 7)
     try inTemporaryFolder { folder in
       let path = folder + "/grid.png"
@@ -81,7 +82,8 @@ import Testing
       let chart = LineChart(
         title: "progress", xLabel: "epoch",
         panels: [
-          .init("objective", series: [.init("training", points: points), .init("empty", points: [])], levels: [(0, "zero")])
+          .init(
+            "objective", series: [.init("training", points: points), .init("empty", points: [])], levels: [(0, "zero")])
         ])
       for name in ["chart.png", "chart.pdf"] {
         try chart.write(to: folder + "/" + name)

@@ -134,7 +134,9 @@ import Testing
     #expect(objectiveDistance(whole.objective, objective) < 1e-6)
   }
 
-  @Test("the published networks: moments, objective, gradients", arguments: ["mnist-default", "cifar10-published"], kernelNames)
+  @Test(
+    "the published networks: moments, objective, gradients", arguments: ["mnist-default", "cifar10-published"],
+    kernelNames)
   func published(_ name: String, _ kernels: String) throws {
     let network = try GoldenNetwork(name, kernels: kernels)
     // The portable build takes seconds a time; one time shows what three would.

@@ -3,7 +3,9 @@ import Testing
 @testable import Training
 
 @Suite struct MinibatchTests {
-  @Test("ranks cover every image once, in order, in groups of 16 at most", arguments: [1, 2, 3, 4, 5, 7, 8], [1, 8, 50, 96, 200, 512])
+  @Test(
+    "ranks cover every image once, in order, in groups of 16 at most", arguments: [1, 2, 3, 4, 5, 7, 8],
+    [1, 8, 50, 96, 200, 512])
   func cover(_ ranks: Int, _ images: Int) {
     let batchSize = 512
     var next = 0
@@ -30,6 +32,8 @@ import Testing
     #expect(parts(ranks) == parts(1))
   }
 
-  @Test("parts of a full minibatch fill lane groups, so small batches have fewer", arguments: [(16, 1), (31, 1), (32, 2), (127, 4), (128, 8), (512, 8)])
+  @Test(
+    "parts of a full minibatch fill lane groups, so small batches have fewer",
+    arguments: [(16, 1), (31, 1), (32, 2), (127, 4), (128, 8), (512, 8)])
   func partCount(_ batchSize: Int, _ expected: Int) { #expect(Minibatch.partCount(batchSize: batchSize) == expected) }
 }

@@ -8,7 +8,9 @@ import Testing
 @testable import Training
 
 @Suite struct OptimizerTests {
-  @Test("four golden RMSProp updates, an infinite and a NaN gradient among them", arguments: KernelChoice.available().map(\.name))
+  @Test(
+    "four golden RMSProp updates, an infinite and a NaN gradient among them",
+    arguments: KernelChoice.available().map(\.name))
   func golden(_ name: String) throws {
     let file = try GoldenFile("rmsprop")
     let kernels = try KernelChoice.kernels(requested: name)
@@ -27,9 +29,11 @@ import Testing
           decay: Float(try file.number("decay")), floor: Float(try file.number("floor")))
         let tolerance = try file.tolerance()
         #expect(
-          relativeDistance(parameters.elements.map(Double.init), try file.doubles("p\(step + 1).\(tensor)")) < tolerance)
+          relativeDistance(parameters.elements.map(Double.init), try file.doubles("p\(step + 1).\(tensor)")) < tolerance
+        )
         #expect(
-          relativeDistance(meanSquare.elements.map(Double.init), try file.doubles("v\(step + 1).\(tensor)")) < tolerance)
+          relativeDistance(meanSquare.elements.map(Double.init), try file.doubles("v\(step + 1).\(tensor)")) < tolerance
+        )
       }
     }
   }
