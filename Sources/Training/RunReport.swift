@@ -81,7 +81,7 @@ final class RunReport {
     let shape = data.train.shape
     let recipe = configuration.training
     let isReproducible =
-      configuration.distributed.reduction == .fixedOrder
+      configuration.distributed.reduction == .fixedOrder && model.timesPerMinibatch == 1
       && Minibatch.isReproducible(batchSize: recipe.batchSize, ranks: communicator.rankCount)
     print("dpm \(DPM.version)")
     print(

@@ -41,8 +41,8 @@ final class SmallRun {
   func arguments(_ name: String, _ more: [String] = []) -> [String] {
     [
       "--data-dir", folder.path, "--output-dir", path("runs"), "--name", name, "--batch-size", "128", "--model-args",
-      Self.modelArguments, "--ext-every-n", "2",
-    ] + more
+      Self.modelArguments,
+    ] + (more.contains("--ext-every-n") ? [] : ["--ext-every-n", "2"]) + more
   }
 
   /// Trains, which must go well.
@@ -58,7 +58,8 @@ final class SmallRun {
 
   /// All tensors of a run's checkpoint.
   func tensors(_ name: String, epoch: Int) throws -> [String: [Float]] {
-    let file = try SafetensorsFile(contentsOf: path("runs/\(name)/checkpoints/epoch-000\(epoch).safetensors"))
+    let number = String(repeating: "0", count: 4 - String(epoch).count) + String(epoch)
+    let file = try SafetensorsFile(contentsOf: path("runs/\(name)/checkpoints/epoch-\(number).safetensors"))
     var tensors: [String: [Float]] = [:]
     for tensor in file.names { tensors[tensor] = try file.floats(tensor) }
     return tensors
