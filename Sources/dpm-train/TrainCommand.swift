@@ -103,6 +103,7 @@ struct TrainCommand: RankedCommand {
     }
     var settings: [ConfigurationAssignment] = []
     for text in set { settings.append(try .set(text)) }
+    let file = file ?? resumedConfigurationFile
     let configuration = try Configuration.resolved(
       file: file, settings: settings, flags: assignments,
       dataFolder: ProcessInfo.processInfo.environment["DPM_DATA_DIR"])
@@ -112,6 +113,13 @@ struct TrainCommand: RankedCommand {
     }
     let request: ResumeRequest = resumeFile.map { .file($0) } ?? (resume ? .newest(configurationFile: file) : .none)
     return Plan(configuration: configuration, resume: request)
+  }
+
+  /// The configuration of the run that `--resume --name NAME` means, where no file is given.
+  private var resumedConfigurationFile: String? {
+    guard resume, let name else { return nil }
+    let path = "\(outputDir ?? Configuration().output.directory)/\(name)/config.yaml"
+    return FileManager.default.fileExists(atPath: path) ? path : nil
   }
 
   static func run(_ plan: Plan, on communicator: Communicator) throws -> Int32 {
