@@ -97,7 +97,8 @@ let package = Package(
       name: "rank-worker", dependencies: ["Collectives", "Tensors"], path: "Tests/rank-worker", swiftSettings: strict),
     .testTarget(
       name: "KernelsTests", dependencies: ["KernelInterface", "Tensors", "TestSupport"], swiftSettings: strict),
-    .testTarget(name: "TensorsTests", dependencies: ["Tensors", "TestSupport"], swiftSettings: strict),
+    .testTarget(
+      name: "TensorsTests", dependencies: ["KernelInterface", "Tensors", "TestSupport"], swiftSettings: strict),
     .testTarget(name: "DatasetsTests", dependencies: ["Datasets", "TestSupport"], swiftSettings: strict),
     .testTarget(
       name: "DiffusionTests", dependencies: ["Diffusion", "KernelInterface", "Tensors", "TestSupport"],

@@ -1,23 +1,19 @@
-// The only place where the three builds of these files differ: the width of a vector and the tiles that fill the
-// registers (Package.swift defines VECTOR_WIDTH_n and FUSED_MULTIPLY_ADD for each).
+// The only place where the three builds of these files differ: the width of a vector, and
+// whether multiplications and additions fuse (Package.swift defines VECTOR_WIDTH_n and FUSED_MULTIPLY_ADD for each).
+// The register tiles that fit are chosen beside the loops that use them.
 
 #if VECTOR_WIDTH_16
   /// 16 images of one pixel: a whole lane group, in one of 32 registers.
   typealias Vector = SIMD16<Float>
   typealias IntegerVector = SIMD16<UInt32>
-  /// Columns of a product's register tile: 5 × 4 sums, 4 inputs, 1 weight.
-  let tileColumns = 4
 #elseif VECTOR_WIDTH_8
   /// 8 images: half a lane group, in one of 16 registers.
   typealias Vector = SIMD8<Float>
   typealias IntegerVector = SIMD8<UInt32>
-  /// 5 × 1 pairs of sums, 1 pair of inputs, 1 weight.
-  let tileColumns = 1
 #else
   /// 4 images: a quarter of a lane group.
   typealias Vector = SIMD4<Float>
   typealias IntegerVector = SIMD4<UInt32>
-  let tileColumns = 1
 #endif
 
 /// Vectors that make up 16 lanes.

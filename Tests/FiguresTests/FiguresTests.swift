@@ -96,8 +96,6 @@ import Testing
 
 /// Runs `body` with the path of a folder that is removed afterwards.
 private func inTemporaryFolder(_ body: (String) throws -> Void) throws {
-  let folder = FileManager.default.temporaryDirectory.appendingPathComponent("dpm-figures-\(UUID().uuidString)")
-  try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-  defer { try? FileManager.default.removeItem(at: folder) }
+  let folder = try TemporaryFolder()
   try body(folder.path)
 }
