@@ -91,8 +91,9 @@ let package = Package(
 
     // Tests. `rank-worker` is what each rank of the multi-process tests runs.
     .target(
+      // Optimized in debug builds too: the reference model's plain loops would take minutes.
       name: "TestSupport", dependencies: ["Network", "Tensors"], path: "Tests/TestSupport",
-      resources: [.copy("Goldens")], swiftSettings: strict),
+      resources: [.copy("Goldens")], swiftSettings: strict + [.unsafeFlags(["-O"])]),
     .executableTarget(
       name: "rank-worker", dependencies: ["Collectives", "Tensors"], path: "Tests/rank-worker", swiftSettings: strict),
     .testTarget(

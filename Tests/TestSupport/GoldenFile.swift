@@ -81,20 +81,57 @@ public struct GoldenFile {
   /// A tensor of whole numbers.
   public func integers(_ tensor: String) throws -> [Int] { try tensors.integers(tensor) }
 
-  /// The parameters, stored or hashed, laid out for an architecture.
+  /// One parameter's values, stored or hashed.
+  private func parameter(_ name: String, count: Int) throws -> [Double] {
+    guard let (number, bound) = hashedWeights[name] else { return try doubles(name) }
+    return (0..<count).map { Double(Self.hashedWeight(number, $0, bound)) }
+  }
+
+  /// The parameters, laid out for an architecture.
   public func parameters(_ layout: ParameterLayout) throws -> FloatBuffer {
     let parameters = layout.parameterBuffer()
-    let hashed = hashedWeights
     for entry in layout.entries {
-      if let (number, bound) = hashed[entry.name] {
-        for index in 0..<entry.count {
-          parameters[entry.offset + index] = Self.hashedWeight(number, index, bound)
-        }
-      } else {
-        for (index, value) in try doubles(entry.name).enumerated() { parameters[entry.offset + index] = Float(value) }
+      for (index, value) in try parameter(entry.name, count: entry.count).enumerated() {
+        parameters[entry.offset + index] = Float(value)
       }
     }
     return parameters
+  }
+
+  /// The reference model with the file's parameters.
+  public func referenceModel() throws -> ReferenceModel {
+    let architecture = try architecture()
+    var parameters: NamedTensors = [:]
+    for (name, shape) in ReferenceModel.parameterShapes(architecture) {
+      parameters[name] = try parameter(name, count: shape.reduce(1, *))
+    }
+    return ReferenceModel(architecture, parameters: parameters)
+  }
+
+  /// Standardized pixels without dequantization, one array for each image.
+  public func scaledImages() throws -> [[Double]] {
+    let (scale, shift) = (try number("scale"), try number("shift"))
+    return try images(bytes("pixels").map { Double($0) / 255 * scale + shift })
+  }
+
+  /// A tensor [images][C][H][W], one array for each image.
+  public func images(_ tensor: String) throws -> [[Double]] { try images(doubles(tensor)) }
+
+  private func images(_ values: [Double]) throws -> [[Double]] {
+    let elements = try architecture().imageElements
+    return stride(from: 0, to: values.count, by: elements).map { Array(values[$0..<$0 + elements]) }
+  }
+
+  /// The images with the dequantization and noise of `prefix`, at the given times: one for all images, or one for each.
+  public func draws(_ prefix: String, times: [Int]) throws -> [ReferenceDraw] {
+    let width = try number("scale") / 255
+    let uniform = try images("\(prefix).uniform")
+    let noise = try images("\(prefix).noise")
+    return try scaledImages().enumerated().map { index, image in
+      ReferenceDraw(
+        clean: zip(image, uniform[index]).map { $0 + ($1 - 0.5) * width }, noise: noise[index],
+        time: times[min(index, times.count - 1)])
+    }
   }
 
   /// Entry `index` of tensor `number`: (2u - 1)·bound, u from the upper 24 bits of a hash (Goldens/README.md).

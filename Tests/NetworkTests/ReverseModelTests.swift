@@ -1,0 +1,114 @@
+import Diffusion
+import KernelInterface
+import Network
+import Tensors
+import TestSupport
+import Testing
+
+/// The network against the reference model, for shapes and minibatches that no golden file has.
+@Suite struct ReverseModelTests {
+  static let architectures = [
+    // More channels than two vectors hold, an odd width, a dense branch of one layer, an upper branch of one.
+    Architecture(width: 9, colors: 3, channels: 33, layers: 2, dense: (1, 6, 5), upper: (1, 1)),
+    // Every scale that 16 pixels allow, down to 2 × 2; the convolutions alone.
+    Architecture(width: 16, colors: 2, channels: 3, layers: 2, scales: 4, upper: (3, 5)),
+    // The coarsest image is one pixel; the shortest trajectory and the smallest basis.
+    Architecture(
+      width: 4, colors: 1, length: 3, bumps: 2, channels: 4, layers: 3, scales: 3, dense: (2, 7, 1), upper: (2, 4)),
+    // Everything that can be 1.
+    Architecture(width: 1, colors: 1, channels: 1, layers: 1, dense: (2, 1, 1), upper: (2, 1)),
+    // Winograd's tiles of 4 × 4 cut at 28 = 7 · 4, 29 would be cut off; deep branches.
+    Architecture(width: 13, colors: 1, bumps: 10, channels: 20, layers: 5, dense: (5, 9, 3), upper: (4, 20)),
+  ]
+
+  /// J and gradient by the library's network, the images in lane groups and canonical parts.
+  private func gradient(
+    of example: ReferenceCase, kernels: any KernelSet, parts: [Range<Int>], passes: Int = 1
+  ) -> ObjectiveGradient {
+    let architecture = example.model.architecture
+    let layout = ParameterLayout(architecture)
+    let schedule = NoiseSchedule(
+      trajectoryLength: architecture.trajectoryLength, temporalBasisCount: architecture.temporalBasisCount,
+      firstStepBeta: architecture.firstStepBeta)
+    let batch = diffusedBatch(example, schedule: schedule, kernels: kernels)
+    let model = ReverseModel(
+      architecture, layout: layout, kernels: kernels, groupCapacity: batch.groupCapacity, partCapacity: parts.count,
+      forTraining: true)
+    let parameters = layout.buffer(example.model.parameters)
+    model.prepare(parameters)
+    let gradient = FloatBuffer(count: layout.count)
+    for pass in 0..<passes {
+      model.gradient(parameters, batch: batch, parts: parts, gradient: gradient, accumulating: pass > 0)
+    }
+    let pixels = architecture.spatialWidth * architecture.spatialWidth
+    let objectives = example.draws.indices.map {
+      schedule.objective(divergence: batch.divergence[$0], colors: architecture.colorCount, pixels: pixels)
+    }
+    return ObjectiveGradient(
+      objective: objectives.reduce(0, +) / Double(objectives.count), gradient: layout.tensors(gradient))
+  }
+
+  private func diffusedBatch(
+    _ example: ReferenceCase, schedule: NoiseSchedule, kernels: any KernelSet
+  ) -> DiffusedBatch {
+    let architecture = example.model.architecture
+    let (elements, width) = (architecture.imageElements, architecture.spatialWidth)
+    let count = example.draws.count
+    let batch = DiffusedBatch(
+      colors: architecture.colorCount, width: width, basisCount: architecture.temporalBasisCount,
+      groupCapacity: (count + laneCount - 1) / laneCount)
+    let process = ForwardProcess(
+      schedule: schedule, scale: 1, shift: 0, elements: elements, seed: 1, kernels: kernels)
+    let weight = Float(schedule.objectiveWeight(images: count, pixels: width * width))
+    let times = AlignedBuffer<Int>(count: laneCount)
+    let clean = FloatBuffer(count: elements * laneCount)
+    for group in 0..<batch.groupCapacity {
+      let images = min(laneCount, count - group * laneCount)
+      for lane in 0..<laneCount {
+        // Lanes without an image repeat the group's first one.
+        let draw = example.draws[group * laneCount + (lane < images ? lane : 0)]
+        times[lane] = draw.time
+        for element in 0..<elements {
+          clean[element * laneCount + lane] = Float(draw.clean[element])
+          batch.target(group)[element * laneCount + lane] = Float(draw.noise[element])
+        }
+      }
+      process.setTimes(times, imageCount: images, gradientWeight: weight, in: batch, group: group)
+      kernels.diffuse(
+        clean: clean.pointer, noise: batch.target(group), noisy: batch.noisyInterior(group), colors: batch.colors,
+        height: width, width: width, coefficients: batch.coefficients(group))
+    }
+    return batch
+  }
+
+  @Test(
+    "objective and all gradients equal the reference's, several lane groups, the last one not full",
+    arguments: architectures, GoldenNetworkTests.kernelNames)
+  func gradients(_ architecture: Architecture, _ kernels: String) throws {
+    let example = ReferenceCase(architecture, imageCount: 37)
+    try architecture.validate()
+    try expectGradient(example.model.gradient(example.draws), objectiveTolerance: 1e-5, gradientTolerance: 1e-4) {
+      gradient(of: example, kernels: try KernelChoice.kernels(requested: kernels), parts: [0..<3])
+    }
+  }
+
+  @Test(
+    "so they do however the groups are cut into parts, empty ones among them",
+    arguments: [[0..<1, 1..<2, 2..<3], [0..<0, 0..<2, 2..<2, 2..<3], [0..<3, 3..<3]])
+  func parts(_ parts: [Range<Int>]) throws {
+    let example = ReferenceCase(Self.architectures[4], imageCount: 33)
+    try expectGradient(example.model.gradient(example.draws), objectiveTolerance: 1e-5, gradientTolerance: 1e-4) {
+      gradient(of: example, kernels: try KernelChoice.kernels(requested: nil), parts: parts)
+    }
+  }
+
+  @Test("an accumulating pass adds its gradient to the one that is there")
+  func accumulation() throws {
+    let example = ReferenceCase(Self.architectures[0], imageCount: 20)
+    var expected = example.model.gradient(example.draws)
+    expected.gradient = expected.gradient.mapValues { $0.map { 3 * $0 } }
+    try expectGradient(expected, objectiveTolerance: 1e-5, gradientTolerance: 1e-4) {
+      gradient(of: example, kernels: try KernelChoice.kernels(requested: nil), parts: [0..<1, 1..<2], passes: 3)
+    }
+  }
+}
