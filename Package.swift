@@ -24,16 +24,18 @@ let strict: [SwiftSetting] = [
 ]
 
 var kernelTargets: [Target] = [
-  .target(name: "Kernels", dependencies: ["KernelInterface"], swiftSettings: kernelSettings(march: nil, vectorWidth: 4))
+  .target(
+    name: "Kernels", dependencies: ["CPlatform", "KernelInterface"],
+    swiftSettings: kernelSettings(march: nil, vectorWidth: 4))
 ]
 var kernelModules: [Target.Dependency] = ["Kernels"]
 #if arch(x86_64)
   kernelTargets += [
     .target(
-      name: "KernelsV3", dependencies: ["KernelInterface"],
+      name: "KernelsV3", dependencies: ["CPlatform", "KernelInterface"],
       swiftSettings: kernelSettings(march: "x86-64-v3", vectorWidth: 8)),
     .target(
-      name: "KernelsV4", dependencies: ["KernelInterface"],
+      name: "KernelsV4", dependencies: ["CPlatform", "KernelInterface"],
       swiftSettings: kernelSettings(march: "x86-64-v4", vectorWidth: 16)),
   ]
   kernelModules += ["KernelsV3", "KernelsV4"]

@@ -125,7 +125,7 @@ extension VectorKernels {
         let decay = exponential(-load(logit + offset) * Vector(repeating: inverseRootLength))
         let q = multiplyAdd(beta, Vector(repeating: 1) - beta, decay)
         store(multiplyAdd(load(image + offset) * sqrtAlpha, load(mean + offset), sqrtBeta), to: mean + offset)
-        store((beta / q).squareRoot(), to: logit + offset)
+        store(squareRoot(beta / q), to: logit + offset)
       }
       lane += Vector.scalarCount
     }

@@ -39,7 +39,7 @@ extension VectorKernels {
       let g = load(gradient + index)
       let v = multiplyAdd(load(meanSquare + index) * decays, g * g, rest)
       store(v, to: meanSquare + index)
-      let root = v.squareRoot()
+      let root = squareRoot(v)
       let step = rates * g / root.replacing(with: floors, where: root .< floors)
       store(load(parameters + index) - step, to: parameters + index)
       index += Vector.scalarCount
@@ -82,7 +82,7 @@ extension VectorKernels {
       let v = multiplyAdd(load(meanSquare + index) * beta2, g * g, Vector(repeating: 1 - beta2))
       store(m, to: firstMoment + index)
       store(v, to: meanSquare + index)
-      let step = m * rate / (v.squareRoot() + epsilon)
+      let step = m * rate / (squareRoot(v) + epsilon)
       store(load(parameters + index) - step, to: parameters + index)
       index += Vector.scalarCount
     }
@@ -107,20 +107,5 @@ extension VectorKernels {
     _ left: UnsafePointer<Float>, _ right: UnsafePointer<Float>, into sums: UnsafeMutablePointer<Float>, count: Int
   ) {
     for index in 0..<count { sums[index] = left[index] + right[index] }
-  }
-
-  /// rows[lane][k] = columns[k][lane]: 16 images from lanes into rows of features, for the dense branch's backward pass.
-  ///
-  /// - Parameters:
-  ///   - columns: 16 floats for each feature, feature k at `offsets[k]`.
-  ///   - rows: [16][rowStride].
-  public func transposeLanes(
-    _ columns: UnsafePointer<Float>, offsets: UnsafePointer<Int32>, count: Int, rows: UnsafeMutablePointer<Float>,
-    rowStride: Int
-  ) {
-    for k in 0..<count {
-      let column = columns + Int(offsets[k])
-      for lane in 0..<laneCount { rows[lane * rowStride + k] = column[lane] }
-    }
   }
 }

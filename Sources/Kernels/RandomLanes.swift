@@ -80,7 +80,7 @@ extension VectorKernels {
       while lane < laneCount {
         let first = numbers + element * laneCount + lane
         let second = first + laneCount
-        let radius = (logarithm(load(first)) * Vector(repeating: -2)).squareRoot()
+        let radius = squareRoot(logarithm(load(first)) * Vector(repeating: -2))
         let angle = cosineAndSine(ofTurns: load(second))
         store(radius * angle.cosine, to: first)
         store(radius * angle.sine, to: second)

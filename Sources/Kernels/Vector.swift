@@ -1,3 +1,5 @@
+internal import CPlatform
+
 // The only place where the three builds of these files differ: the width of a vector, and
 // whether multiplications and additions fuse (Package.swift defines VECTOR_WIDTH_n and FUSED_MULTIPLY_ADD for each).
 // The register tiles that fit are chosen beside the loops that use them.
@@ -26,6 +28,17 @@
   #else
     // Without the instruction, addingProduct is a library call for each lane.
     sum + a * b
+  #endif
+}
+
+/// √x, element by element, correctly rounded.
+@inline(always) func squareRoot(_ x: Vector) -> Vector {
+  #if VECTOR_WIDTH_16
+    cvector_root_16(x)
+  #elseif VECTOR_WIDTH_8
+    cvector_root_8(x)
+  #else
+    cvector_root_4(x)
   #endif
 }
 

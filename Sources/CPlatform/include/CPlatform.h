@@ -1,6 +1,8 @@
 #ifndef CPLATFORM_H
 #define CPLATFORM_H
 
+#include "CVector.h"
+
 /// The x86-64 level whose instructions this CPU and operating system support: 4 (AVX-512), 3 (AVX2 and FMA) or 1.
 /// Other architectures: 1.
 int cplatform_x86_level(void);
