@@ -11,6 +11,8 @@ final class DenseBranch {
   private let widths: [Int]
   private let weights: [ParameterLayout.Entry]
   private let biases: [ParameterLayout.Entry]
+  /// Each layer's range of the gradient, weights, bias and padding, from the last layer to the first.
+  let gradientRanges: [Range<Int>]
   private let kernels: any KernelSet
   /// Output of layer l: [group][widths[l + 1]][16].
   private let activations: [FloatBuffer]
@@ -42,7 +44,11 @@ final class DenseBranch {
     let widths = architecture.denseLowerWidths
     self.widths = widths
     weights = (0..<widths.count - 1).map { layout.entry("dense_lower.\($0).weight") }
-    biases = (0..<widths.count - 1).map { layout.entry("dense_lower.\($0).bias") }
+    let biases = (0..<widths.count - 1).map { layout.entry("dense_lower.\($0).bias") }
+    self.biases = biases
+    gradientRanges = zip(weights, biases).reversed().map { weight, bias in
+      weight.offset..<(bias.range.upperBound + laneCount - 1) / laneCount * laneCount
+    }
     activations = widths.dropFirst().map { FloatBuffer(count: groupCapacity * $0 * laneCount) }
     let images = forTraining ? groupCapacity * laneCount : 0
     let widest = widths.map(Self.padded).max() ?? 0
@@ -119,10 +125,12 @@ final class DenseBranch {
   ///   - outputGradients: Of each group, before the last activation: [group][H·W·outputs][16].
   ///   - parts: Lane groups of each canonical part, in order.
   ///   - gradient: Receives the sums over all parts, or has them added where `accumulating`.
+  ///   - report: Told of every layer that is complete, and between pieces of work.
   func backward(
     _ parameters: UnsafePointer<Float>, noisy: UnsafePointer<Float>, outputGradients: UnsafePointer<Float>,
-    parts: [Range<Int>], gradient: UnsafeMutablePointer<Float>, accumulating: Bool, dropout: Dropout? = nil
-  ) {
+    parts: [Range<Int>], gradient: UnsafeMutablePointer<Float>, accumulating: Bool, dropout: Dropout?,
+    report: (GradientProgress) throws -> Void
+  ) rethrows {
     let groups = parts.last?.upperBound ?? 0
     toRows(noisy, stride: imageStride, offsets: imageOffsets, width: 0, groups: groups, into: rows[0])
     for layer in 1..<layerCount {
@@ -135,8 +143,9 @@ final class DenseBranch {
       into: gradients[layerCount % 2])
     for layer in (0..<layerCount).reversed() {
       let outputGradient = gradients[(layer + 1) % 2]
-      addWeightGradient(layer, outputGradient, parts, gradient, accumulating)
+      try addWeightGradient(layer, outputGradient, parts, gradient, accumulating, report)
       addBiasGradient(layer, outputGradient, parts, gradient, accumulating)
+      try report(.completed(gradientRanges[layerCount - 1 - layer]))
       if layer > 0 {
         kernels.product(
           Product(
@@ -168,8 +177,8 @@ final class DenseBranch {
   /// ∂W[o][i] = Σ_b ∂sum[b][o]·input[b][i], part by part, added by the fixed tree.
   private func addWeightGradient(
     _ layer: Int, _ outputGradient: FloatBuffer, _ parts: [Range<Int>], _ gradient: UnsafeMutablePointer<Float>,
-    _ accumulating: Bool
-  ) {
+    _ accumulating: Bool, _ report: (GradientProgress) throws -> Void
+  ) rethrows {
     let outputStride = Self.padded(widths[layer + 1])
     let inputStride = Self.padded(widths[layer])
     let columns = (widths[layer] + laneCount - 1) / laneCount
@@ -192,6 +201,7 @@ final class DenseBranch {
         into: gradient + weights[layer].offset + row * widths[layer], count: count * widths[layer],
         accumulating: accumulating)
       row += count
+      try report(.working)
     }
   }
 

@@ -2,6 +2,14 @@ public import Diffusion
 public import KernelInterface
 public import Tensors
 
+/// How far the computation of a gradient has come.
+public enum GradientProgress {
+  /// A range of the gradient, one of `ReverseModel.gradientRanges`, will not change any more.
+  case completed(Range<Int>)
+  /// Some work has been done: an occasion to look after messages.
+  case working
+}
+
 /// The network of the reverse process: x_t and t to the readouts m and g, and the gradients of the objective.
 ///
 /// Composes the branches over lane groups of 16 images. The dense branch runs over all groups at once; the convolutional
@@ -26,6 +34,12 @@ public final class ReverseModel {
   private let partSum: CanonicalSum
   /// The parameters behind the dense branch's: those whose gradients are summed a lane group at a time.
   private let narrowRange: Range<Int>
+
+  /// The gradient's ranges, in the order in which `gradient` completes them; together the whole layout.
+  ///
+  /// The few parameters of the convolutions come first, though their layers are the input's: the dense branch's gradients
+  /// are computed behind them, a layer at a time, and their exchange hides behind the next layer's.
+  public var gradientRanges: [Range<Int>] { [narrowRange] + (dense?.gradientRanges ?? []) }
 
   /// Allocates everything that a pass needs.
   ///
@@ -74,9 +88,11 @@ public final class ReverseModel {
   ///   - parts: Lane groups of each canonical part, in order; empty parts count.
   ///   - gradient: Receives Σ weight·∂KL over all images, laid out by `layout`.
   ///   - accumulating: Whether the gradient is added to what is there (several draws of t).
+  ///   - report: Told of every range that is complete, and every now and then.
   public func gradient(
-    _ parameters: FloatBuffer, batch: DiffusedBatch, parts: [Range<Int>], gradient: FloatBuffer, accumulating: Bool
-  ) {
+    _ parameters: FloatBuffer, batch: DiffusedBatch, parts: [Range<Int>], gradient: FloatBuffer, accumulating: Bool,
+    report: (GradientProgress) throws -> Void
+  ) rethrows {
     let groups = parts.last?.upperBound ?? 0
     precondition(groups <= batch.groupCapacity && gradient.count >= layout.count, "buffers are too small")
     let denseImages = dropout == nil || dense == nil ? batch.noisy : droppedImages
@@ -100,9 +116,10 @@ public final class ReverseModel {
     }
     partSum.finish(
       into: gradient.pointer + narrowRange.lowerBound, count: narrowRange.count, accumulating: accumulating)
-    dense?.backward(
+    try report(.completed(narrowRange))
+    try dense?.backward(
       parameters.pointer, noisy: denseImages.pointer, outputGradients: denseGradients.pointer, parts: parts,
-      gradient: gradient.pointer, accumulating: accumulating, dropout: dropout)
+      gradient: gradient.pointer, accumulating: accumulating, dropout: dropout, report: report)
   }
 
   private func trainGroup(_ group: Int, _ parameters: FloatBuffer, _ batch: DiffusedBatch) {

@@ -41,38 +41,53 @@ public final class Optimizer {
     self.kernels = kernels
     self.beta1 = Float(beta1)
     self.beta2 = Float(beta2)
-    meanSquare = FloatBuffer(count: layout.count)
-    firstMoment = FloatBuffer(count: rule == .adam ? layout.count : 0)
+    meanSquare = layout.parameterBuffer()
+    firstMoment = rule == .adam ? layout.parameterBuffer() : FloatBuffer(count: 0)
   }
 
-  /// Takes one step.
+  /// Adds 1 to `marks[tensor]` for every tensor whose gradient has a non-finite element in one of the ranges.
+  func markBadTensors(of gradient: FloatBuffer, in ranges: [Range<Int>], into marks: UnsafeMutablePointer<Float>) {
+    forEachPiece(of: ranges) { tensor, piece in
+      if !kernels.isFinite(gradient.pointer + piece.lowerBound, count: piece.count) { marks[tensor] += 1 }
+    }
+  }
+
+  /// Takes one step with the parameters in `ranges`, whose borders are those of tensors or multiples of 16.
   ///
-  /// - Returns: How many tensors had a non-finite gradient.
-  public func update(_ parameters: FloatBuffer, gradient: FloatBuffer, learningRate: Double) -> Int {
+  /// - Parameter badTensors: A number for every tensor, positive where its gradient counts as zero.
+  func update(
+    _ parameters: FloatBuffer, gradient: FloatBuffer, in ranges: [Range<Int>], badTensors: UnsafePointer<Float>,
+    learningRate: Double
+  ) {
     precondition(parameters.count >= layout.count && gradient.count >= layout.count, "buffers are too small")
     stepCount += 1
-    var badTensors = 0
-    for entry in layout.entries {
-      let isFinite = kernels.isFinite(gradient.pointer + entry.offset, count: entry.count)
-      if !isFinite { badTensors += 1 }
-      let tensorGradient = isFinite ? UnsafePointer(gradient.pointer + entry.offset) : nil
+    let correction1 = 1 - power(beta1, stepCount)
+    let rootCorrection2 = (1 - power(beta2, stepCount)).squareRoot()
+    forEachPiece(of: ranges) { tensor, piece in
+      let start = piece.lowerBound
+      let tensorGradient = badTensors[tensor] > 0 ? nil : UnsafePointer(gradient.pointer + start)
       switch rule {
       case .rmsprop:
         kernels.rmsProp(
-          parameters: parameters.pointer + entry.offset, gradient: tensorGradient,
-          meanSquare: meanSquare.pointer + entry.offset, count: entry.count, learningRate: Float(learningRate),
-          decay: 0.9, floor: 1e-10)
+          parameters: parameters.pointer + start, gradient: tensorGradient, meanSquare: meanSquare.pointer + start,
+          count: piece.count, learningRate: Float(learningRate), decay: 0.9, floor: 1e-10)
       case .adam:
-        let correction1 = 1 - power(beta1, stepCount)
-        let rootCorrection2 = (1 - power(beta2, stepCount)).squareRoot()
         kernels.adam(
-          parameters: parameters.pointer + entry.offset, gradient: tensorGradient,
-          firstMoment: firstMoment.pointer + entry.offset, meanSquare: meanSquare.pointer + entry.offset,
-          count: entry.count, rate: Float(learningRate * rootCorrection2 / correction1), beta1: beta1, beta2: beta2,
+          parameters: parameters.pointer + start, gradient: tensorGradient, firstMoment: firstMoment.pointer + start,
+          meanSquare: meanSquare.pointer + start, count: piece.count,
+          rate: Float(learningRate * rootCorrection2 / correction1), beta1: beta1, beta2: beta2,
           epsilon: Float(1e-8 * rootCorrection2))
       }
     }
-    return badTensors
+  }
+
+  /// Visits what lies in the ranges of every tensor: (number of the tensor, range of the buffer).
+  private func forEachPiece(of ranges: [Range<Int>], _ visit: (Int, Range<Int>) -> Void) {
+    for range in ranges {
+      for (tensor, entry) in layout.entries.enumerated() where entry.range.overlaps(range) {
+        visit(tensor, entry.range.clamped(to: range))
+      }
+    }
   }
 
   private func power(_ base: Float, _ exponent: Int) -> Double {

@@ -114,7 +114,7 @@ public struct StepBenchmark {
       let outcome = try step.take(
         step: index, positions: 0..<batchSize, order: order, learningRate: recipe.learningRate, isStopRequested: false)
       state.step += 1
-      state.updateAverage()
+      state.updateAverage(in: step.ownedRanges)
       guard index >= warmUp else { continue }
       seconds.append(start.duration(to: .now).seconds)
       computing.append(outcome.computeSeconds)

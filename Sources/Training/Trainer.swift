@@ -117,12 +117,14 @@ public final class Trainer {
     for epoch in state.step / stepsPerEpoch..<max(epochs, state.step / stepsPerEpoch) {
       if try trainEpoch(epoch, stepsPerEpoch: stepsPerEpoch) {
         try report.recordEpoch()
+        try step.gather(state)
         let signal = try communicator.maximum(of: StopRequest.pending?.rawValue ?? 0)
         try report.writeCheckpoint()
         report.printStop(StopSignal(rawValue: signal))
         return StopSignal(rawValue: signal)
       }
       if (epoch + 1) % every == 0 || epoch + 1 == epochs {
+        try step.gather(state)
         try report.evaluate(epoch: epoch + 1)
         try report.recordEpoch()
         try report.writeCheckpoint()
@@ -151,7 +153,7 @@ public final class Trainer {
         step: state.step, positions: positions, order: order, learningRate: rate,
         isStopRequested: StopRequest.pending != nil)
       state.step += 1
-      state.updateAverage()
+      state.updateAverage(in: step.ownedRanges)
       state.epochObjectiveSum += outcome.objective * Double(positions.count)
       state.epochImages += positions.count
       report.add(outcome, images: positions.count)

@@ -41,11 +41,16 @@ public final class TrainingState {
   /// Moves the average on, after a step.
   ///
   /// Early averages forget faster, or they would hold on to the start: decay is at most (1 + steps)/(10 + steps).
-  public func updateAverage() {
+  ///
+  /// - Parameter ranges: Those of the parameters whose average this rank keeps.
+  public func updateAverage(in ranges: [Range<Int>]) {
     guard let average else { return }
     let decay = min(averageDecay, (1 + Double(step)) / (10 + Double(step)))
-    kernels.updateAverage(
-      average.pointer, parameters: parameters.pointer, count: layout.count, decay: Float(decay))
+    for range in ranges {
+      kernels.updateAverage(
+        average.pointer + range.lowerBound, parameters: parameters.pointer + range.lowerBound, count: range.count,
+        decay: Float(decay))
+    }
   }
 
   /// The buffers of the state with the prefix of their tensors' names in checkpoints (design.md, "Checkpoint").
@@ -55,6 +60,9 @@ public final class TrainingState {
     if let average { buffers.append((prefix: "average.", buffer: average)) }
     return buffers
   }
+
+  /// The buffers of which each rank updates its own ranges only (`TrainingStep.gather`).
+  var scatteredBuffers: [FloatBuffer] { buffers.map(\.buffer).filter { $0 !== parameters } }
 
   /// Gives all ranks what rank 0 has.
   ///

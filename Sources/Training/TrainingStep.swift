@@ -52,19 +52,16 @@ public final class TrainingStep {
   private let dataset: ImageDataset
   private let forwardProcess: ForwardProcess
   private let model: ReverseModel
-  private let optimizer: Optimizer
-  private let reducer: GradientReducer
+  private let exchange: GradientExchange
   private let dropout: Dropout?
   private let batch: DiffusedBatch
   private let images = LaneImages()
   private let times: AlignedBuffer<Int32>
-  /// The gradient, and behind it what else is summed over the ranks in the same breath.
-  private let gradient: FloatBuffer
   private let fullShare: Minibatch
   private let lastShare: Minibatch
 
   /// Seconds spent in communication since the run began, on this rank.
-  public var communicationTime: CommunicationTime { reducer.time }
+  public var communicationTime: CommunicationTime { exchange.time }
 
   /// The parameters being trained.
   public let parameters: FloatBuffer
@@ -78,7 +75,6 @@ public final class TrainingStep {
     self.recipe = recipe
     self.dataset = dataset
     self.parameters = parameters
-    self.optimizer = optimizer
     let (rank, ranks) = (communicator.rank, communicator.rankCount)
     fullShare = Minibatch(images: recipe.batchSize, batchSize: recipe.batchSize, rank: rank, ranks: ranks)
     lastShare = Minibatch(
@@ -96,20 +92,20 @@ public final class TrainingStep {
       architecture, layout: layout, kernels: kernels, groupCapacity: capacity, partCapacity: fullShare.parts.count,
       forTraining: true, dropout: dropout)
     times = AlignedBuffer(count: recipe.batchSize)
-    gradient = FloatBuffer(count: layout.count + Extra.count)
-    reducer = GradientReducer(
-      communicator: communicator, gradient: gradient, buckets: [0..<gradient.count], reduction: recipe.reduction,
-      after: .gatherGradient)
+    exchange = GradientExchange(
+      layout: layout, ranges: model.gradientRanges, parameters: parameters, optimizer: optimizer,
+      reduction: recipe.reduction, communicator: communicator)
     model.prepare(parameters)
   }
 
-  /// Numbers that travel behind the gradient: the objective in two floats (their sum has a double's precision), and how
-  /// many ranks were asked to stop.
-  private enum Extra {
-    static let objectiveHigh = 0
-    static let objectiveLow = 1
-    static let stopRequests = 2
-    static let count = 16
+  /// The ranges of the parameters that this rank updates, and whose moments and average it keeps.
+  public var ownedRanges: [Range<Int>] { exchange.ownedRanges }
+
+  /// Brings what each rank keeps of the training state to all ranks: before a checkpoint, an evaluation, figures.
+  ///
+  /// - Throws: `CollectiveError` where the ranks cannot exchange it.
+  public func gather(_ state: TrainingState) throws {
+    for buffer in state.scatteredBuffers { try exchange.gather(buffer) }
   }
 
   /// Takes a step.
@@ -131,23 +127,21 @@ public final class TrainingStep {
       let noiseStep = step * draws + draw
       diffuse(share, positions, order, noiseStep: noiseStep, draws: draws)
       dropout?.begin(step: noiseStep)
-      model.gradient(parameters, batch: batch, parts: share.parts, gradient: gradient, accumulating: draw > 0)
+      try model.gradient(
+        parameters, batch: batch, parts: share.parts, gradient: exchange.gradient, accumulating: draw > 0
+      ) { progress in
+        // Only the last draw's additions complete a range.
+        if draw == draws - 1 { try exchange.advance(progress) }
+      }
       objective += objectiveSum(share) / Double(positions.count * draws)
     }
     let computeSeconds = start.duration(to: .now).seconds
-
-    let extra = gradient.pointer + model.layout.count
-    extra[Extra.objectiveHigh] = Float(objective)
-    extra[Extra.objectiveLow] = Float(objective - Double(Float(objective)))
-    extra[Extra.stopRequests] = isStopRequested ? 1 : 0
-    try reducer.begin(bucket: 0)
-    try reducer.finish()
-
-    let badTensors = optimizer.update(parameters, gradient: gradient, learningRate: learningRate)
+    let sums = try exchange.finish(
+      objective: objective, isStopRequested: isStopRequested, learningRate: learningRate)
     model.prepare(parameters)
     return Outcome(
-      objective: Double(extra[Extra.objectiveHigh]) + Double(extra[Extra.objectiveLow]), badTensors: badTensors,
-      stopRequests: Int(extra[Extra.stopRequests]), computeSeconds: computeSeconds)
+      objective: sums.objective, badTensors: sums.badTensors, stopRequests: sums.stopRequests,
+      computeSeconds: computeSeconds)
   }
 
   /// Forward process of this rank's share, with a t for every image of the global minibatch.

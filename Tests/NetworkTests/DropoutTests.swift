@@ -18,7 +18,7 @@ import Testing
     func objective(_ parameters: FloatBuffer) -> Double {
       dropout?.begin(step: 3)
       model.prepare(parameters)
-      model.gradient(parameters, batch: batch, parts: [0..<1], gradient: gradient, accumulating: false)
+      model.gradient(parameters, batch: batch, parts: [0..<1], gradient: gradient, accumulating: false) { _ in }
       return network.objectives(batch).reduce(0, +) / Double(network.imageCount)
     }
     let start = objective(network.parameters)

@@ -93,7 +93,7 @@ struct GoldenNetwork {
       architecture, layout: layout, kernels: kernels, groupCapacity: 1, partCapacity: 1, forTraining: true)
     model.prepare(parameters)
     let gradient = FloatBuffer(count: layout.count)
-    model.gradient(parameters, batch: batch, parts: [0..<1], gradient: gradient, accumulating: false)
+    model.gradient(parameters, batch: batch, parts: [0..<1], gradient: gradient, accumulating: false) { _ in }
     return (objectives(batch).reduce(0, +) / Double(imageCount), gradient)
   }
 

@@ -97,7 +97,7 @@ import Testing
     var sums = [Double](repeating: 0, count: network.imageCount)
     for time in 1..<length {
       let batch = try network.batch(prefix: "exact", times: [time])
-      model.gradient(network.parameters, batch: batch, parts: [0..<1], gradient: gradient, accumulating: false)
+      model.gradient(network.parameters, batch: batch, parts: [0..<1], gradient: gradient, accumulating: false) { _ in }
       for image in 0..<network.imageCount { sums[image] += batch.divergence[image] }
     }
     // The exact sum has T - 1 terms where the drawn one has T times their mean.
@@ -126,7 +126,7 @@ import Testing
         forTraining: true)
       model.prepare(network.parameters)
       let gradient = FloatBuffer(count: network.layout.count)
-      model.gradient(network.parameters, batch: batch, parts: [0..<1], gradient: gradient, accumulating: false)
+      model.gradient(network.parameters, batch: batch, parts: [0..<1], gradient: gradient, accumulating: false) { _ in }
       for index in mean.indices { mean[index] += Double(gradient[index]) }
       objective += network.objectives(batch)[image] / Double(times.count)
     }

@@ -38,7 +38,7 @@ import Testing
     model.prepare(parameters)
     let gradient = FloatBuffer(count: layout.count)
     for pass in 0..<passes {
-      model.gradient(parameters, batch: batch, parts: parts, gradient: gradient, accumulating: pass > 0)
+      model.gradient(parameters, batch: batch, parts: parts, gradient: gradient, accumulating: pass > 0) { _ in }
     }
     let pixels = architecture.spatialWidth * architecture.spatialWidth
     let objectives = example.draws.indices.map {

@@ -52,7 +52,15 @@ import Testing
     gradient.fill(0.5)
     let bad = layout.entries[3]
     gradient[bad.offset + 1] = .nan
-    #expect(optimizer.update(parameters, gradient: gradient, learningRate: 0.1) == 1)
+    let marks = FloatBuffer(count: layout.entries.count)
+    // Two ranks' ranges, one after the other: the border lies within a tensor.
+    let border = layout.count / 32 * 16
+    optimizer.markBadTensors(of: gradient, in: [0..<border], into: marks.pointer)
+    optimizer.markBadTensors(of: gradient, in: [border..<layout.count], into: marks.pointer)
+    #expect(marks.elements.enumerated().filter { $0.element > 0 }.map(\.offset) == [3])
+    optimizer.update(
+      parameters, gradient: gradient, in: [border..<layout.count, 0..<border], badTensors: marks.pointer,
+      learningRate: 0.1)
     for entry in layout.entries {
       let moved = entry.range.filter { parameters[$0] != 0 }.count
       #expect(moved == (entry == bad ? 0 : entry.count))
@@ -68,11 +76,13 @@ import Testing
     let parameters = layout.parameterBuffer()
     let gradient = FloatBuffer(count: layout.count)
     let place = layout.entries[0].offset + 3
+    let noMarks = FloatBuffer(count: layout.entries.count)
     var (p, m, v) = (0.0, 0.0, 0.0)
     for step in 1...20 {
       let g = sin(Double(step)) + 0.2
       gradient[place] = Float(g)
-      _ = optimizer.update(parameters, gradient: gradient, learningRate: 0.01)
+      optimizer.update(
+        parameters, gradient: gradient, in: [0..<layout.count], badTensors: noMarks.pointer, learningRate: 0.01)
       m = 0.9 * m + 0.1 * g
       v = 0.99 * v + 0.01 * g * g
       p -= 0.01 * (m / (1 - pow(0.9, Double(step)))) / ((v / (1 - pow(0.99, Double(step)))).squareRoot() + 1e-8)

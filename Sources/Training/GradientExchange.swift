@@ -1,0 +1,98 @@
+import Collectives
+import Network
+import Tensors
+
+/// From every rank's gradient to the same new parameters on all ranks.
+///
+///     buckets summed and scattered → finite? → each rank updates what it owns → parameters gathered
+///
+/// Each rank updates, and keeps moments of, 1/n of the parameters: no byte more travels than in a sum, and the optimizer's
+/// work is divided by the number of ranks. Between the two exchanges the ranks must agree which tensors have finite
+/// gradients, as no rank has seen all of one; what else is summed over the ranks travels with that message.
+final class GradientExchange {
+  /// Rank-wise numbers that are summed over all ranks.
+  struct Sums {
+    /// J of the minibatch.
+    var objective: Double
+    /// Ranks that were asked to stop.
+    var stopRequests: Int
+    /// Tensors whose gradient was not finite.
+    var badTensors: Int
+  }
+
+  /// This rank's gradient; spoilt by `finish`.
+  let gradient: FloatBuffer
+  /// The ranges of the parameters whose moments this rank keeps.
+  var ownedRanges: [Range<Int>] { reducer.ownedRanges }
+  /// Seconds spent here so far.
+  var time: CommunicationTime { reducer.time }
+
+  private let parameters: FloatBuffer
+  private let optimizer: Optimizer
+  private let reducer: GradientReducer
+  private let messageSum: FixedOrderSum
+  /// One number a tensor, then `Extra`.
+  private let message: FloatBuffer
+  private let tensorCount: Int
+
+  /// Numbers behind the tensors': the objective in two floats, whose sum has a double's precision, and stop requests.
+  private enum Extra {
+    static let objectiveHigh = 0
+    static let objectiveLow = 1
+    static let stopRequests = 2
+    static let count = 3
+  }
+
+  /// - Parameter ranges: Of the layout, each one bucket, in the order in which the backward pass completes them.
+  init(
+    layout: ParameterLayout, ranges: [Range<Int>], parameters: FloatBuffer, optimizer: Optimizer,
+    reduction: Reduction, communicator: Communicator
+  ) {
+    self.parameters = parameters
+    self.optimizer = optimizer
+    tensorCount = layout.entries.count
+    gradient = layout.parameterBuffer()
+    reducer = GradientReducer(
+      communicator: communicator, gradient: gradient, buckets: ranges, reduction: reduction, after: .leaveScattered)
+    message = FloatBuffer(count: layout.entries.count + Extra.count)
+    messageSum = FixedOrderSum(communicator: communicator, count: message.count)
+  }
+
+  /// Starts the exchange of a range that is complete, or moves on those under way.
+  func advance(_ progress: GradientProgress) throws(CollectiveError) {
+    switch progress {
+    case .working: try reducer.poll()
+    case .completed(let range):
+      guard let bucket = reducer.buckets.firstIndex(of: range) else {
+        preconditionFailure("the backward pass completed a range that is no bucket")
+      }
+      try reducer.begin(bucket: bucket)
+    }
+  }
+
+  /// Waits for the sums and updates the parameters.
+  ///
+  /// - Parameters:
+  ///   - objective: This rank's part of J.
+  ///   - isStopRequested: Whether this rank was asked to stop.
+  func finish(objective: Double, isStopRequested: Bool, learningRate: Double) throws(CollectiveError) -> Sums {
+    try reducer.finish()
+    message.fill(0)
+    optimizer.markBadTensors(of: gradient, in: ownedRanges, into: message.pointer)
+    let extra = message.pointer + tensorCount
+    extra[Extra.objectiveHigh] = Float(objective)
+    extra[Extra.objectiveLow] = Float(objective - Double(Float(objective)))
+    extra[Extra.stopRequests] = isStopRequested ? 1 : 0
+    try messageSum.sum(message.pointer)
+    optimizer.update(
+      parameters, gradient: gradient, in: ownedRanges, badTensors: message.pointer, learningRate: learningRate)
+    try reducer.allGather(parameters)
+    return Sums(
+      objective: Double(extra[Extra.objectiveHigh]) + Double(extra[Extra.objectiveLow]),
+      stopRequests: Int(extra[Extra.stopRequests]),
+      badTensors: (0..<tensorCount).reduce(0) { $0 + (message.pointer[$1] > 0 ? 1 : 0) })
+  }
+
+  /// Brings what each rank keeps of a buffer of the training state to all ranks.
+  func gather(_ buffer: FloatBuffer) throws(CollectiveError) { try reducer.allGather(buffer) }
+}
