@@ -102,6 +102,12 @@ public protocol KernelSet: Sendable {
   func applyDropoutGradient(
     dropped: UnsafePointer<Float>, gradient: UnsafeMutablePointer<Float>, count: Int, rate: Float)
 
+  /// Does nothing but multiply and add, to measure the CPU's peak.
+  ///
+  /// - Parameter result: Two factors on entry; receives a number, so that nothing is left out.
+  /// - Returns: Floating-point operations done.
+  func multiplyAddChains(rounds: Int, result: UnsafeMutablePointer<Float>) -> Int
+
   // MARK: Parameters
 
   /// Whether every element is finite.

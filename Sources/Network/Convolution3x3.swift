@@ -11,6 +11,7 @@ final class Convolution3x3 {
   let outputs: Int
   let width: Int
   private let kernels: any KernelSet
+  private let profile: LayerProfile
   private let winograd: WinogradConvolution?
   private let weightOffset: Int
   private let biasOffset: Int
@@ -24,8 +25,9 @@ final class Convolution3x3 {
 
   init(
     inputs: Int, outputs: Int, width: Int, weight: ParameterLayout.Entry, bias: ParameterLayout.Entry,
-    workspace: WinogradWorkspace, kernels: any KernelSet
+    workspace: WinogradWorkspace, kernels: any KernelSet, profile: LayerProfile
   ) {
+    self.profile = profile
     self.inputs = inputs
     self.outputs = outputs
     self.width = width
@@ -35,7 +37,9 @@ final class Convolution3x3 {
     let usesWinograd = WinogradConvolution.isApplicable(inputs: inputs, outputs: outputs, width: width)
     winograd =
       usesWinograd
-      ? WinogradConvolution(inputs: inputs, outputs: outputs, width: width, workspace: workspace, kernels: kernels)
+      ? WinogradConvolution(
+        inputs: inputs, outputs: outputs, width: width, workspace: workspace, kernels: kernels,
+        profile: profile)
       : nil
     reversedWeights = FloatBuffer(count: usesWinograd ? 0 : weight.count)
     weightSums = FloatBuffer(count: usesWinograd ? 0 : weight.count * laneCount)
@@ -83,6 +87,7 @@ final class Convolution3x3 {
   func forward(
     _ parameters: UnsafePointer<Float>, input: UnsafePointer<Float>, output: UnsafeMutablePointer<Float>
   ) {
+    profile.forward()
     if let winograd {
       winograd.forward(input: input, bias: parameters + biasOffset, output: output)
       return
@@ -109,6 +114,7 @@ final class Convolution3x3 {
     input: UnsafePointer<Float>, sumGradient: UnsafePointer<Float>, activations: UnsafePointer<Float>?,
     result: UnsafeMutablePointer<Float>?
   ) {
+    profile.weightGradient()
     if let winograd {
       winograd.backward(
         input: input, sumGradient: sumGradient, activations: activations, result: result, biasSums: biasSums.pointer)
@@ -124,6 +130,7 @@ final class Convolution3x3 {
           rightRows: inputs * 9, columns: width, sums: weightSums.pointer))
     }
     guard let result else { return }
+    profile.inputGradient()
     for y in 0..<width {
       let epilogue: Epilogue = activations.map { .leakyReLUGradient(activations: $0 + interior(y)) } ?? .store
       kernels.product(
@@ -137,6 +144,7 @@ final class Convolution3x3 {
 
   /// Adds the lane sums to the gradient and starts new ones: the end of a canonical part.
   func flush(into gradient: UnsafeMutablePointer<Float>) {
+    profile.weightGradient()
     kernels.addLanes(biasSums.pointer, count: outputs, into: gradient + biasOffset)
     biasSums.fill(0)
     if let winograd {

@@ -16,7 +16,7 @@ final class ConvolutionBranch {
 
   init(
     _ architecture: Architecture, layout: ParameterLayout, hasDropout: Bool, secondLevelCache: Int,
-    kernels: any KernelSet
+    kernels: any KernelSet, profile: StepProfile?
   ) {
     self.kernels = kernels
     let width = architecture.spatialWidth
@@ -27,7 +27,8 @@ final class ConvolutionBranch {
     layers = (0..<architecture.convolutionLayers).map { layer in
       MultiScaleLayer(
         layer: layer, inputs: layer == 0 ? architecture.colorCount : architecture.convolutionChannels,
-        architecture: architecture, layout: layout, workspace: workspace, kernels: kernels)
+        architecture: architecture, layout: layout, workspace: workspace, kernels: kernels,
+        profile: profile)
     }
     activations = (0..<architecture.convolutionLayers - 1).map { _ in
       FloatBuffer(count: architecture.convolutionChannels * plane)

@@ -14,6 +14,7 @@ final class DenseBranch {
   /// Each layer's range of the gradient, weights, bias and padding, from the last layer to the first.
   let gradientRanges: [Range<Int>]
   private let kernels: any KernelSet
+  private let profiles: [LayerProfile]
   /// Output of layer l: [group][widths[l + 1]][16].
   private let activations: [FloatBuffer]
   /// Input of layer l as rows: [image][rowStride(l)]; l = layers: the output.
@@ -37,12 +38,16 @@ final class DenseBranch {
   ///   - forTraining: Whether a backward pass will be asked for.
   init?(
     _ architecture: Architecture, layout: ParameterLayout, groupCapacity: Int, partCapacity: Int, forTraining: Bool,
-    kernels: any KernelSet
+    kernels: any KernelSet, profile: StepProfile?
   ) {
     guard architecture.hasDenseBranch else { return nil }
     self.kernels = kernels
     let widths = architecture.denseLowerWidths
     self.widths = widths
+    profiles = (0..<widths.count - 1).map { layer in
+      LayerProfile(
+        profile, "dense_lower.\(layer)", multiplyAdds: widths[layer] * widths[layer + 1], hasInputGradient: layer > 0)
+    }
     weights = (0..<widths.count - 1).map { layout.entry("dense_lower.\($0).weight") }
     let biases = (0..<widths.count - 1).map { layout.entry("dense_lower.\($0).bias") }
     self.biases = biases
@@ -97,6 +102,7 @@ final class DenseBranch {
   ) {
     for layer in 0..<layerCount {
       let isFirst = layer == 0
+      profiles[layer].forward()
       if let dropout {
         let stride = isFirst ? imageStride : widths[layer] * laneCount
         for group in 0..<groups {
@@ -132,8 +138,10 @@ final class DenseBranch {
     report: (GradientProgress) throws -> Void
   ) rethrows {
     let groups = parts.last?.upperBound ?? 0
+    profiles[0].weightGradient()
     toRows(noisy, stride: imageStride, offsets: imageOffsets, width: 0, groups: groups, into: rows[0])
     for layer in 1..<layerCount {
+      profiles[layer].weightGradient()
       toRows(
         activations[layer - 1].pointer, stride: widths[layer] * laneCount, offsets: laneOffsets, width: layer,
         groups: groups, into: rows[layer])
@@ -147,6 +155,7 @@ final class DenseBranch {
       addBiasGradient(layer, outputGradient, parts, gradient, accumulating)
       try report(.completed(gradientRanges[layerCount - 1 - layer]))
       if layer > 0 {
+        profiles[layer].inputGradient()
         kernels.product(
           Product(
             weights: outputGradient.pointer, rowStride: Self.padded(widths[layer + 1]), depthStride: 1,
@@ -184,6 +193,7 @@ final class DenseBranch {
     let columns = (widths[layer] + laneCount - 1) / laneCount
     var row = 0
     while row < widths[layer + 1] {
+      profiles[layer].weightGradient()
       let count = min(Self.panelRows, widths[layer + 1] - row)
       for part in parts {
         let firstImage = part.lowerBound * laneCount
@@ -209,6 +219,7 @@ final class DenseBranch {
     _ layer: Int, _ outputGradient: FloatBuffer, _ parts: [Range<Int>], _ gradient: UnsafeMutablePointer<Float>,
     _ accumulating: Bool
   ) {
+    profiles[layer].weightGradient()
     let stride = Self.padded(widths[layer + 1])
     let count = widths[layer + 1]
     for part in parts {

@@ -19,7 +19,7 @@ final class MultiScaleLayer {
 
   init(
     layer: Int, inputs: Int, architecture: Architecture, layout: ParameterLayout, workspace: WinogradWorkspace,
-    kernels: any KernelSet
+    kernels: any KernelSet, profile: StepProfile?
   ) {
     self.kernels = kernels
     self.inputs = inputs
@@ -32,7 +32,10 @@ final class MultiScaleLayer {
       let name = "conv.\(layer).scale\(scale)"
       return Convolution3x3(
         inputs: inputs, outputs: channels, width: width >> scale, weight: layout.entry("\(name).weight"),
-        bias: layout.entry("\(name).bias"), workspace: workspace, kernels: kernels)
+        bias: layout.entry("\(name).bias"), workspace: workspace, kernels: kernels,
+        profile: LayerProfile(
+          profile, name, multiplyAdds: (width >> scale) * (width >> scale) * 9 * inputs * channels,
+          hasInputGradient: layer > 0))
     }
     func buffers(_ scaleRange: Range<Int>, _ channels: Int) -> [FloatBuffer] {
       guard scales > 1 else { return [] }

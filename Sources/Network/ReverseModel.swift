@@ -34,6 +34,9 @@ public final class ReverseModel {
   private let partSum: CanonicalSum
   /// The parameters behind the dense branch's: those whose gradients are summed a lane group at a time.
   private let narrowRange: Range<Int>
+  private let preparation: SectionProfile
+  private let copying: SectionProfile
+  private let summing: SectionProfile
 
   /// The gradient's ranges, in the order in which `gradient` completes them; together the whole layout.
   ///
@@ -48,23 +51,27 @@ public final class ReverseModel {
   ///   - partCapacity: Its canonical parts.
   ///   - forTraining: Whether `gradient` will be called.
   ///   - dropout: Drops inputs of layers in training; nil for none.
+  ///   - profile: Where to note times; nil for nowhere.
   public init(
     _ architecture: Architecture, layout: ParameterLayout, kernels: any KernelSet, groupCapacity: Int,
-    partCapacity: Int, forTraining: Bool, dropout: Dropout? = nil
+    partCapacity: Int, forTraining: Bool, dropout: Dropout? = nil, profile: StepProfile? = nil
   ) {
+    preparation = SectionProfile(profile, "transformed weights")
+    copying = SectionProfile(profile, "copies between branches")
+    summing = SectionProfile(profile, "sums of canonical parts")
     self.dropout = dropout
     self.architecture = architecture
     self.layout = layout
     self.kernels = kernels
     convolutions = ConvolutionBranch(
       architecture, layout: layout, hasDropout: dropout != nil, secondLevelCache: CPU.secondLevelCacheBytes,
-      kernels: kernels)
+      kernels: kernels, profile: profile)
     let images = groupCapacity * bordered(architecture.colorCount, architecture.spatialWidth)
     droppedImages = FloatBuffer(count: dropout == nil || !architecture.hasDenseBranch ? 0 : images)
     dense = DenseBranch(
       architecture, layout: layout, groupCapacity: groupCapacity, partCapacity: partCapacity, forTraining: forTraining,
-      kernels: kernels)
-    upper = UpperBranch(architecture, layout: layout, kernels: kernels)
+      kernels: kernels, profile: profile)
+    upper = UpperBranch(architecture, layout: layout, kernels: kernels, profile: profile)
     features = FloatBuffer(count: bordered(architecture.upperInputs, architecture.spatialWidth))
     featureGradient = FloatBuffer(count: forTraining ? features.count : 0)
     let denseOutputs = architecture.denseLowerWidths.last ?? 0
@@ -76,6 +83,7 @@ public final class ReverseModel {
 
   /// Derives what the passes need from new parameters; to be called after every change of them.
   public func prepare(_ parameters: FloatBuffer) {
+    preparation.begin()
     convolutions.prepare(parameters.pointer)
     upper.prepare(parameters.pointer)
   }
@@ -107,11 +115,13 @@ public final class ReverseModel {
     batch.divergence.fill(0)
     for part in parts {
       for group in part { trainGroup(group, parameters, batch) }
+      summing.begin()
       partSum.add(count: narrowRange.count) { sums in
         // Branches address the whole layout; of it only the narrow range is there.
         sums.update(repeating: 0, count: narrowRange.count)
         convolutions.flush(into: sums - narrowRange.lowerBound)
         upper.flush(into: sums - narrowRange.lowerBound)
+        summing.begin()
       }
     }
     partSum.finish(
@@ -139,6 +149,7 @@ public final class ReverseModel {
     if dense != nil {
       let outputs = architecture.denseLowerOutputs
       let pixels = architecture.spatialWidth * architecture.spatialWidth
+      copying.begin()
       copyDenseChannels { channel, pixel, output in
         (denseGradients.pointer + (group * pixels * outputs + output) * laneCount)
           .update(from: featureGradient.pointer + channel + pixel, count: laneCount)
@@ -154,6 +165,7 @@ public final class ReverseModel {
   ) {
     convolutions.forward(parameters.pointer, noisy: noisy, features: features.pointer, dropout: dropout)
     guard let dense else { return }
+    copying.begin()
     let output = dense.output(group: group)
     copyDenseChannels { channel, pixel, index in
       (features.pointer + channel + pixel).update(from: output + index * laneCount, count: laneCount)

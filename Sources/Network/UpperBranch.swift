@@ -7,6 +7,9 @@ import Tensors
 /// gradient stays in the L1 and L2 caches.
 final class UpperBranch {
   private let kernels: any KernelSet
+  /// Of the hidden layers, then of the readout.
+  private let profiles: [LayerProfile]
+  private let objectiveProfile: SectionProfile
   private let width: Int
   private let colors: Int
   private let inverseRootLength: Float
@@ -31,13 +34,20 @@ final class UpperBranch {
   /// Channels of the features, and whether they are outputs of an activation.
   private let featureRanges: [(channels: Range<Int>, isActivation: Bool)]
 
-  init(_ architecture: Architecture, layout: ParameterLayout, kernels: any KernelSet) {
+  init(_ architecture: Architecture, layout: ParameterLayout, kernels: any KernelSet, profile: StepProfile?) {
     self.kernels = kernels
     width = architecture.spatialWidth
     colors = architecture.colorCount
     inverseRootLength = 1 / Float(architecture.trajectoryLength).squareRoot()
     let widths = Array(architecture.denseUpperWidths.dropLast())
     self.widths = widths
+    let allWidths = architecture.denseUpperWidths
+    profiles = (0..<allWidths.count - 1).map { layer in
+      LayerProfile(
+        profile, "dense_upper.\(layer)",
+        multiplyAdds: architecture.spatialWidth * architecture.spatialWidth * allWidths[layer] * allWidths[layer + 1])
+    }
+    objectiveProfile = SectionProfile(profile, "objective")
     // With several scales the last convolutional layer's output is no activation's output (`MultiScaleLayer`).
     featureRanges =
       architecture.scaleCount == 1
@@ -104,6 +114,7 @@ final class UpperBranch {
     _ parameters: UnsafePointer<Float>, features: UnsafePointer<Float>, basis: UnsafePointer<Float>,
     readouts: UnsafeMutablePointer<Float>
   ) {
+    profiles[hidden.count].forward()
     readout.combine(parameters, basis: basis)
     for y in 0..<width {
       forwardRow(parameters, features, y, readouts: readouts + y * pixels, stride: width * pixels)
@@ -116,6 +127,7 @@ final class UpperBranch {
     dropout: (masks: Dropout, indices: UnsafePointer<UInt32>)? = nil
   ) {
     for layer in hidden.indices {
+      profiles[layer].forward()
       let (inputs, offsets) = input(layer, features, y)
       kernels.product(
         Product(
@@ -130,6 +142,7 @@ final class UpperBranch {
           indices: dropout.indices)
       }
     }
+    profiles[hidden.count].forward()
     let (inputs, offsets) = input(hidden.count, features, y)
     kernels.laneProduct(
       LaneProduct(
@@ -153,11 +166,13 @@ final class UpperBranch {
     basis: UnsafePointer<Float>, target: UnsafePointer<Float>, coefficients: UnsafePointer<Float>,
     divergence: UnsafeMutablePointer<Double>, dropout: (masks: Dropout, indices: UnsafePointer<UInt32>)? = nil
   ) {
+    profiles[hidden.count].forward()
     readout.combine(parameters, basis: basis)
     withUnsafeTemporaryAllocation(of: Float.self, capacity: laneCount) { rowDivergence in
       guard let rowSums = rowDivergence.baseAddress else { return }
       for y in 0..<width {
         forwardRow(parameters, features, y, readouts: readoutRow.pointer, stride: pixels, dropout: dropout)
+        objectiveProfile.begin()
         rowSums.update(repeating: 0, count: laneCount)
         for color in 0..<colors {
           kernels.objective(
@@ -169,6 +184,7 @@ final class UpperBranch {
         backwardRow(parameters, features, featureGradient, y, dropout?.masks)
       }
     }
+    profiles[hidden.count].weightGradient()
     readout.distribute(basis: basis)
   }
 
@@ -179,6 +195,7 @@ final class UpperBranch {
     addWeightGradient(
       of: readoutRow.pointer, rows: readout.outputs, layer: hidden.count, features, y, sums: readout.laneWeightSums,
       biasSums: readout.laneBiasSums)
+    profiles[hidden.count].inputGradient()
     backwardReadout(features, featureGradient, y)
     for layer in hidden.indices.reversed() {
       dropout?.applyGradient(
@@ -186,6 +203,7 @@ final class UpperBranch {
       addWeightGradient(
         of: hiddenGradients[layer].pointer, rows: widths[layer + 1], layer: layer, features, y,
         sums: weightSums[layer], biasSums: biasSums[layer])
+      profiles[layer].inputGradient()
       guard layer == 0 else {
         kernels.product(
           inputProduct(
@@ -249,6 +267,7 @@ final class UpperBranch {
     of outputGradient: UnsafePointer<Float>, rows: Int, layer: Int, _ features: UnsafePointer<Float>, _ y: Int,
     sums: FloatBuffer, biasSums: FloatBuffer
   ) {
+    profiles[layer].weightGradient()
     let (inputs, offsets) = input(layer, features, y)
     kernels.laneDot(
       LaneDot(
@@ -260,6 +279,7 @@ final class UpperBranch {
 
   /// Adds the lane sums to the gradient and starts new ones: the end of a canonical part.
   func flush(into gradient: UnsafeMutablePointer<Float>) {
+    profiles[0].weightGradient()
     readout.flush(into: gradient)
     for layer in hidden.indices {
       let count = weights[layer].count

@@ -21,13 +21,17 @@ final class WinogradConvolution {
   /// sum over lanes at once, [36][outputs][inputs rounded up to 16].
   private let gradientSums: FloatBuffer
   private let isWide: Bool
+  private let profile: LayerProfile
 
   /// Whether tiles cover a layer of this shape and there are channels enough to pay for the transforms.
   static func isApplicable(inputs: Int, outputs: Int, width: Int) -> Bool {
     width % 4 == 0 && inputs >= 4 && outputs >= 4
   }
 
-  init(inputs: Int, outputs: Int, width: Int, workspace: WinogradWorkspace, kernels: any KernelSet) {
+  init(
+    inputs: Int, outputs: Int, width: Int, workspace: WinogradWorkspace, kernels: any KernelSet, profile: LayerProfile
+  ) {
+    self.profile = profile
     self.inputs = inputs
     self.outputs = outputs
     self.width = width
@@ -95,6 +99,7 @@ final class WinogradConvolution {
     forEachStrip { strip in
       let column = strip.tiles * laneCount
       let offsets = workspace.offsets(tiles: strip.tiles)
+      profile.weightGradient()
       kernels.winogradOutputAdjoint(sumGradient, channels: outputs, strip: strip, transformed: gradients)
       // Row 1 of A is (1, 1, 1, 1): position (1, 1) holds the sums of whole tiles.
       kernels.addColumns(
@@ -103,8 +108,10 @@ final class WinogradConvolution {
       for position in 0..<36 {
         let inputTile = tiles + position * inputs * column
         let gradient = gradients + position * outputs * column
+        profile.weightGradient()
         addWeightGradient(position, inputTile, gradient, strip.tiles, offsets)
         guard result != nil else { continue }
+        profile.inputGradient()
         // The input's transform has served; its gradient takes its place.
         kernels.product(
           Product(

@@ -34,6 +34,8 @@ final class GradientExchange {
   /// One number a tensor, then `Extra`.
   private let message: FloatBuffer
   private let tensorCount: Int
+  private let communication: SectionProfile
+  private let update: SectionProfile
 
   /// Numbers behind the tensors': the objective in two floats, whose sum has a double's precision, and stop requests.
   private enum Extra {
@@ -46,8 +48,10 @@ final class GradientExchange {
   /// - Parameter ranges: Of the layout, each one bucket, in the order in which the backward pass completes them.
   init(
     layout: ParameterLayout, ranges: [Range<Int>], parameters: FloatBuffer, optimizer: Optimizer,
-    reduction: Reduction, communicator: Communicator
+    reduction: Reduction, communicator: Communicator, profile: StepProfile?
   ) {
+    communication = SectionProfile(profile, "communication")
+    update = SectionProfile(profile, "optimizer")
     self.parameters = parameters
     self.optimizer = optimizer
     tensorCount = layout.entries.count
@@ -60,6 +64,7 @@ final class GradientExchange {
 
   /// Starts the exchange of a range that is complete, or moves on those under way.
   func advance(_ progress: GradientProgress) throws(CollectiveError) {
+    communication.begin()
     switch progress {
     case .working: try reducer.poll()
     case .completed(let range):
@@ -76,16 +81,21 @@ final class GradientExchange {
   ///   - objective: This rank's part of J.
   ///   - isStopRequested: Whether this rank was asked to stop.
   func finish(objective: Double, isStopRequested: Bool, learningRate: Double) throws(CollectiveError) -> Sums {
+    communication.begin()
     try reducer.finish()
+    update.begin()
     message.fill(0)
     optimizer.markBadTensors(of: gradient, in: ownedRanges, into: message.pointer)
     let extra = message.pointer + tensorCount
     extra[Extra.objectiveHigh] = Float(objective)
     extra[Extra.objectiveLow] = Float(objective - Double(Float(objective)))
     extra[Extra.stopRequests] = isStopRequested ? 1 : 0
+    communication.begin()
     try messageSum.sum(message.pointer)
+    update.begin()
     optimizer.update(
       parameters, gradient: gradient, in: ownedRanges, badTensors: message.pointer, learningRate: learningRate)
+    communication.begin()
     try reducer.allGather(parameters)
     return Sums(
       objective: Double(extra[Extra.objectiveHigh]) + Double(extra[Extra.objectiveLow]),

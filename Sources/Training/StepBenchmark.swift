@@ -38,6 +38,12 @@ public struct StepBenchmark {
     public var cpu: String
     /// The kernels in use.
     public var kernels: String
+    /// The measured peak of a core's multiply-adds, in 10⁹ operations a second; the lowest of all ranks.
+    public var peakGigaflops: Double
+    /// `gflopPerStep` a second and rank over that peak; above 1 where Winograd saves operations.
+    public var effectiveOverPeak: Double
+    /// Where rank 0's time went; nil where no profile was asked for.
+    public var profile: ProfileTable?
 
     enum CodingKeys: String, CodingKey {
       case config, ranks, threads, batch, steps
@@ -48,18 +54,24 @@ public struct StepBenchmark {
       case exposedCommunicationSeconds = "exposed_communication_seconds"
       case gflopPerStep = "gflop_per_step"
       case peakRssBytes = "peak_rss_bytes"
-      case cpu, kernels
+      case cpu, kernels, profile
+      case peakGigaflops = "fma_peak_gflops"
+      case effectiveOverPeak = "effective_over_peak"
     }
   }
 
   private let configuration: Configuration
   private let steps: Int
+  private let profiles: Bool
 
   /// A benchmark of a configuration's step.
   ///
-  /// - Parameter steps: How many are timed, behind three that warm up.
-  public init(_ configuration: Configuration, steps: Int) {
+  /// - Parameters:
+  ///   - steps: How many are timed, behind three that warm up.
+  ///   - profiles: Whether to note where time goes; the clock's calls cost a few percent.
+  public init(_ configuration: Configuration, steps: Int, profiles: Bool = false) {
     self.configuration = configuration
+    self.profiles = profiles
     self.steps = steps
   }
 
@@ -91,6 +103,8 @@ public struct StepBenchmark {
       kernels: kernels)
     try state.broadcast(communicator)
     let recipe = configuration.training
+    let profile = profiles ? StepProfile() : nil
+    let peak = try communicator.minimum(of: PeakRate.gigaflops(kernels))
     let step = TrainingStep(
       recipe: TrainingStep.Recipe(
         batchSize: batchSize, timeSampling: recipe.timeSampling, dropoutRate: recipe.dropoutRate, seed: recipe.seed,
@@ -101,7 +115,7 @@ public struct StepBenchmark {
         temporalBasisCount: configuration.model.temporalBasisCount,
         firstStepBeta: configuration.model.firstStepBeta),
       architecture: configuration.model, layout: layout, parameters: state.parameters, optimizer: state.optimizer,
-      communicator: communicator, kernels: kernels)
+      communicator: communicator, kernels: kernels, profile: profile)
 
     let order = (0..<batchSize).map { Int32($0) }
     var seconds: [Double] = []
@@ -109,7 +123,10 @@ public struct StepBenchmark {
     var exposedBefore = 0.0
     let warmUp = 3
     for index in 0..<warmUp + steps {
-      if index == warmUp { exposedBefore = step.communicationTime.exposed }
+      if index == warmUp {
+        exposedBefore = step.communicationTime.exposed
+        profile?.reset()
+      }
       let start = ContinuousClock.now
       let outcome = try step.take(
         step: index, positions: 0..<batchSize, order: order, learningRate: recipe.learningRate, isStopRequested: false)
@@ -122,14 +139,24 @@ public struct StepBenchmark {
     let exposed = (step.communicationTime.exposed - exposedBefore) / Double(steps)
     let report = try HostReport(communicator, threads: 1)
     let median = seconds.sorted()[steps / 2]
+    let operations = Double(configuration.model.trainingOperations * batchSize)
+    let table = profile.map { profile in
+      let images = Minibatch(
+        images: batchSize, batchSize: batchSize, rank: communicator.rank, ranks: communicator.rankCount
+      ).imageCount
+      return ProfileTable(
+        profile, steps: steps, images: images, stepSeconds: seconds.reduce(0, +) / Double(steps))
+    }
     return Result(
       config: configuration.dataset.name.rawValue, ranks: communicator.rankCount, threads: 1, batch: batchSize,
       steps: steps, imagesPerSecond: Double(batchSize) / median, stepSecondsMedian: median,
       stepSecondsMin: seconds.min() ?? median,
       forwardBackwardSeconds: try communicator.maximum(of: computing.sorted()[steps / 2]),
       exposedCommunicationSeconds: try communicator.maximum(of: exposed),
-      gflopPerStep: Double(configuration.model.trainingOperations * batchSize) / 1e9,
-      peakRssBytes: report.ranks.map(\.peakResidentBytes), cpu: CPU.name, kernels: kernels.name)
+      gflopPerStep: operations / 1e9,
+      peakRssBytes: report.ranks.map(\.peakResidentBytes), cpu: CPU.name, kernels: kernels.name,
+      peakGigaflops: peak,
+      effectiveOverPeak: operations / median / 1e9 / Double(communicator.rankCount) / peak, profile: table)
   }
 
   /// Images of random pixels: a step's time does not depend on what they show.

@@ -59,6 +59,9 @@ public final class TrainingStep {
   private let times: AlignedBuffer<Int32>
   private let fullShare: Minibatch
   private let lastShare: Minibatch
+  private let profile: StepProfile?
+  private let inputProfile: SectionProfile
+  private let diffusionProfile: SectionProfile
 
   /// Seconds spent in communication since the run began, on this rank.
   public var communicationTime: CommunicationTime { exchange.time }
@@ -70,8 +73,11 @@ public final class TrainingStep {
   public init(
     recipe: Recipe, dataset: ImageDataset, standardization: Standardization, schedule: NoiseSchedule,
     architecture: Architecture, layout: ParameterLayout, parameters: FloatBuffer, optimizer: Optimizer,
-    communicator: Communicator, kernels: any KernelSet
+    communicator: Communicator, kernels: any KernelSet, profile: StepProfile? = nil
   ) {
+    self.profile = profile
+    inputProfile = SectionProfile(profile, "input")
+    diffusionProfile = SectionProfile(profile, "forward process")
     self.recipe = recipe
     self.dataset = dataset
     self.parameters = parameters
@@ -90,11 +96,11 @@ public final class TrainingStep {
       rate: recipe.dropoutRate, seed: recipe.seed, architecture: architecture, kernels: kernels)
     model = ReverseModel(
       architecture, layout: layout, kernels: kernels, groupCapacity: capacity, partCapacity: fullShare.parts.count,
-      forTraining: true, dropout: dropout)
+      forTraining: true, dropout: dropout, profile: profile)
     times = AlignedBuffer(count: recipe.batchSize)
     exchange = GradientExchange(
       layout: layout, ranges: model.gradientRanges, parameters: parameters, optimizer: optimizer,
-      reduction: recipe.reduction, communicator: communicator)
+      reduction: recipe.reduction, communicator: communicator, profile: profile)
     model.prepare(parameters)
   }
 
@@ -139,6 +145,7 @@ public final class TrainingStep {
     let sums = try exchange.finish(
       objective: objective, isStopRequested: isStopRequested, learningRate: learningRate)
     model.prepare(parameters)
+    profile?.enter(nil)
     return Outcome(
       objective: sums.objective, badTensors: sums.badTensors, stopRequests: sums.stopRequests,
       computeSeconds: computeSeconds)
@@ -148,6 +155,7 @@ public final class TrainingStep {
   private func diffuse(
     _ share: Minibatch, _ positions: Range<Int>, _ order: [Int32], noiseStep: Int, draws: Int
   ) {
+    inputProfile.begin()
     recipe.timeSampling.draw(
       count: positions.count, trajectoryLength: model.architecture.trajectoryLength, seed: recipe.seed,
       step: noiseStep, into: times.elements)
@@ -156,12 +164,14 @@ public final class TrainingStep {
     dataset.withPixels { pixels in
       guard let base = pixels.baseAddress else { return }
       for (group, range) in share.groups.enumerated() {
+        inputProfile.begin()
         images.count = 0
         for position in range {
           let index = Int(order[positions.lowerBound + position])
           images.append(
             pixels: base + index * dataset.shape.elements, index: index, time: Int(times[position]))
         }
+        diffusionProfile.begin()
         forwardProcess.diffuse(images, step: noiseStep, gradientWeight: Float(weight), into: batch, group: group)
       }
     }

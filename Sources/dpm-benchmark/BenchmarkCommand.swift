@@ -24,6 +24,8 @@ struct BenchmarkCommand: RankedCommand {
   var batchSize: String?
   @Option(help: "Steps that are timed.")
   var steps = 10
+  @Flag(help: "Show where the time goes, layer by layer.")
+  var profile = false
   @Flag(help: "Print one JSON object.")
   var json = false
 
@@ -41,7 +43,7 @@ struct BenchmarkCommand: RankedCommand {
     for text in set { settings.append(try .set(text)) }
     let flags = batchSize.map { [ConfigurationAssignment.flag("--batch-size", $0)] } ?? []
     let configuration = try Configuration.resolved(file: file, settings: settings, flags: flags)
-    return Plan(benchmark: StepBenchmark(configuration, steps: steps), isJSON: json)
+    return Plan(benchmark: StepBenchmark(configuration, steps: steps, profiles: profile), isJSON: json)
   }
 
   static func run(_ plan: Plan, on communicator: Communicator) throws -> Int32 {
@@ -53,19 +55,8 @@ struct BenchmarkCommand: RankedCommand {
       print(String(decoding: try encoder.encode(result), as: UTF8.self))
       return ExitStatus.success
     }
-    let rate = result.gflopPerStep / result.stepSecondsMedian
-    let memory = result.peakRssBytes.map { "\($0 >> 20)" }.joined(separator: ", ")
-    print(
-      """
-      \(result.config), batch \(result.batch), \(result.ranks) rank(s), kernels \(result.kernels), \(result.cpu)
-      images/s              \(String(format: "%10.1f", result.imagesPerSecond))
-      step, median          \(String(format: "%10.5f s", result.stepSecondsMedian)) of \(result.steps)
-      step, fastest         \(String(format: "%10.5f s", result.stepSecondsMin))
-      forward and backward  \(String(format: "%10.5f s", result.forwardBackwardSeconds))
-      communication, exposed\(String(format: "%10.5f s", result.exposedCommunicationSeconds))
-      effective             \(String(format: "%10.1f GFLOP/s", rate)) (direct-convolution count)
-      peak memory           \(memory) MiB by rank
-      """)
+    print(result.report)
+    if let profile = result.profile { print("\n" + profile.report) }
     return ExitStatus.success
   }
 
