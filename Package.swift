@@ -87,7 +87,7 @@ let package = Package(
     .executableTarget(
       name: "dpm-benchmark",
       dependencies: [
-        "Collectives", "CommandSupport", "Tensors", "Training",
+        "Collectives", "Datasets", "CommandSupport", "Tensors", "Training",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: strict),
 

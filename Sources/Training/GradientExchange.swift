@@ -1,6 +1,6 @@
-import Collectives
-import Network
-import Tensors
+internal import Collectives
+internal import Network
+internal import Tensors
 
 /// From every rank's gradient to the same new parameters on all ranks.
 ///

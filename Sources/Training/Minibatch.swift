@@ -1,4 +1,4 @@
-import KernelInterface
+internal import KernelInterface
 
 /// How a global minibatch is cut into canonical parts, and the parts into a rank's lane groups.
 ///

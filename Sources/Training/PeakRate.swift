@@ -1,5 +1,5 @@
-import KernelInterface
-import Tensors
+internal import KernelInterface
+internal import Tensors
 
 /// The fused multiply-add peak of the core that runs this, measured: what a step is compared with.
 enum PeakRate {

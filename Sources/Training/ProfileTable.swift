@@ -19,6 +19,11 @@ public struct ProfileTable: Encodable, Sendable {
   /// Seconds of a step; the mean, so that the parts add up to it.
   public var stepSeconds: Double
 
+  enum CodingKeys: String, CodingKey {
+    case entries
+    case stepSeconds = "step_seconds"
+  }
+
   /// The share of the step that passes in sections of these names.
   public func share(of names: Set<String>) -> Double {
     entries.filter { names.contains($0.name) }.reduce(0) { $0 + $1.seconds } / stepSeconds

@@ -79,29 +79,9 @@ public struct StepBenchmark {
   ///
   /// - Throws: `InputError` for a configuration that cannot run, `CollectiveError` where ranks fail.
   public func run(on communicator: Communicator) throws -> Result {
-    let kernels = try communicator.agree("choose the kernels") {
-      try KernelChoice.kernels(requested: ProcessInfo.processInfo.environment["DPM_SIMD"])
-    }
-    let shape =
-      switch configuration.dataset.name {
-      case .mnist: ImageShape(colors: 1, height: 28, width: 28)
-      case .cifar10: ImageShape(colors: 3, height: 32, width: 32)
-      }
-    let configuration = try communicator.agree("check the configuration") { [configuration] in
-      let completed = try configuration.completed(for: shape)
-      try Trainer.check(completed, imageCount: completed.training.batchSize, rankCount: communicator.rankCount)
-      return completed
-    }
+    let setup = try BenchmarkSetup(configuration, communicator: communicator)
+    let (configuration, kernels, dataset, state) = (setup.configuration, setup.kernels, setup.dataset, setup.state)
     let batchSize = configuration.training.batchSize
-    let dataset = Self.randomImages(shape, count: batchSize)
-    let layout = ParameterLayout(configuration.model)
-    let initial = try communicator.onRankZero("initialize the parameters") {
-      layout.initialParameters(seed: configuration.training.seed, kernels: kernels, openBLAS: try OpenBLAS())
-    }
-    let state = TrainingState(
-      parameters: initial ?? layout.parameterBuffer(), layout: layout, recipe: configuration.training,
-      kernels: kernels)
-    try state.broadcast(communicator)
     let recipe = configuration.training
     let profile = profiles ? StepProfile() : nil
     let peak = try communicator.minimum(of: PeakRate.gigaflops(kernels))
@@ -109,12 +89,8 @@ public struct StepBenchmark {
       recipe: TrainingStep.Recipe(
         batchSize: batchSize, timeSampling: recipe.timeSampling, dropoutRate: recipe.dropoutRate, seed: recipe.seed,
         reduction: configuration.distributed.reduction),
-      dataset: dataset, standardization: try Standardization(of: dataset),
-      schedule: NoiseSchedule(
-        trajectoryLength: configuration.model.trajectoryLength,
-        temporalBasisCount: configuration.model.temporalBasisCount,
-        firstStepBeta: configuration.model.firstStepBeta),
-      architecture: configuration.model, layout: layout, parameters: state.parameters, optimizer: state.optimizer,
+      dataset: dataset, standardization: setup.standardization, schedule: setup.schedule,
+      architecture: configuration.model, layout: setup.layout, parameters: state.parameters, optimizer: state.optimizer,
       communicator: communicator, kernels: kernels, profile: profile)
 
     let order = (0..<batchSize).map { Int32($0) }
@@ -157,15 +133,5 @@ public struct StepBenchmark {
       peakRssBytes: report.ranks.map(\.peakResidentBytes), cpu: CPU.name, kernels: kernels.name,
       peakGigaflops: peak,
       effectiveOverPeak: operations / median / 1e9 / Double(communicator.rankCount) / peak, profile: table)
-  }
-
-  /// Images of random pixels: a step's time does not depend on what they show.
-  private static func randomImages(_ shape: ImageShape, count: Int) -> ImageDataset {
-    let random = CounterRandom(seed: 1, purpose: .permutation, step: 0)
-    let pixels = (0..<(count * shape.elements + 15) / 16).flatMap { block in
-      let words = random.words(index: 0, block: block)
-      return (0..<4).flatMap { word in (0..<4).map { UInt8(truncatingIfNeeded: words[word] >> UInt32(8 * $0)) } }
-    }
-    return ImageDataset(name: "random images", shape: shape, pixels: Array(pixels.prefix(count * shape.elements)))
   }
 }

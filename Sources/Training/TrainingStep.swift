@@ -1,7 +1,7 @@
 public import Collectives
 public import Datasets
 public import Diffusion
-import KernelInterface
+public import KernelInterface
 public import Network
 public import Tensors
 

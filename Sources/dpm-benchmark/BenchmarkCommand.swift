@@ -1,6 +1,7 @@
 import ArgumentParser
 import Collectives
 import CommandSupport
+import Datasets
 import Foundation
 import Tensors
 import Training
@@ -13,6 +14,8 @@ struct BenchmarkCommand: RankedCommand {
     usage: """
       dpm-benchmark                                     the MNIST configuration, batch 512, on one rank
       mpirun -n 2 dpm-benchmark configs/cifar10.yaml    CIFAR-10's, on two ranks
+      dpm-benchmark --profile                           where the time goes
+      dpm-benchmark --compare-pytorch .venv/bin/python --ranks 2
       """,
     version: DPM.version)
 
@@ -26,16 +29,35 @@ struct BenchmarkCommand: RankedCommand {
   var steps = 10
   @Flag(help: "Show where the time goes, layer by layer.")
   var profile = false
+  @Flag(help: "Time the drawing of 49 samples instead of training steps.")
+  var sample = false
+  @Option(
+    name: .customLong("compare-pytorch"),
+    help: ArgumentHelp("Run PyTorch's step in turn with this one, with this interpreter.", valueName: "python"))
+  var pyTorch: String?
+  @Option(help: "With --compare-pytorch: ranks of ours and processes of theirs.")
+  var ranks = 1
+  @Option(help: "With --compare-pytorch: runs of each.")
+  var repetitions = 5
   @Flag(help: "Print one JSON object.")
   var json = false
 
+  /// What is timed.
+  enum Work {
+    case step(StepBenchmark)
+    case sampling(SampleBenchmark)
+  }
+
   /// What the options come to.
   struct Plan {
-    var benchmark: StepBenchmark
+    var work: Work
     var isJSON: Bool
   }
 
   func plan() throws -> Plan {
+    if profile && sample {
+      throw InputError("--profile", found: "--sample beside it", expected: "one of the two")
+    }
     guard (1...1_000_000).contains(steps) else {
       throw InputError("--steps", found: "\(steps)", expected: "1 ... 1000000")
     }
@@ -43,20 +65,60 @@ struct BenchmarkCommand: RankedCommand {
     for text in set { settings.append(try .set(text)) }
     let flags = batchSize.map { [ConfigurationAssignment.flag("--batch-size", $0)] } ?? []
     let configuration = try Configuration.resolved(file: file, settings: settings, flags: flags)
-    return Plan(benchmark: StepBenchmark(configuration, steps: steps, profiles: profile), isJSON: json)
+    if let pyTorch {
+      try compare(pyTorch, configuration)
+      Foundation.exit(ExitStatus.success)
+    }
+    let work: Work =
+      sample
+      ? .sampling(SampleBenchmark(configuration))
+      : .step(StepBenchmark(configuration, steps: steps, profiles: profile))
+    return Plan(work: work, isJSON: json)
+  }
+
+  /// Compares before MPI starts: the runs are jobs of their own.
+  private func compare(_ python: String, _ configuration: Configuration) throws {
+    guard (1...1024).contains(ranks) else { throw InputError("--ranks", found: "\(ranks)", expected: "1 ... 1024") }
+    guard (1...1000).contains(repetitions) else {
+      throw InputError("--repetitions", found: "\(repetitions)", expected: "1 ... 1000")
+    }
+    var arguments = file.map { [$0] } ?? []
+    for setting in set { arguments += ["--set", setting] }
+    if let batchSize { arguments += ["--batch-size", batchSize] }
+    let comparison = PyTorchComparison(
+      python: python, config: configuration.dataset.name.rawValue, arguments: arguments + ["--steps", "\(steps)"],
+      batchSize: configuration.training.batchSize, ranks: ranks, steps: steps, repetitions: repetitions,
+      isSampling: sample)
+    let result = try comparison.run { line in
+      if !json { print(line) }
+    }
+    if json {
+      let encoder = JSONEncoder()
+      encoder.outputFormatting = [.sortedKeys]
+      print(String(decoding: try encoder.encode(result), as: UTF8.self))
+    } else {
+      print(result.report)
+    }
   }
 
   static func run(_ plan: Plan, on communicator: Communicator) throws -> Int32 {
-    let result = try plan.benchmark.run(on: communicator)
+    let (report, value): (String, any Encodable)
+    switch plan.work {
+    case .step(let benchmark):
+      let result = try benchmark.run(on: communicator)
+      (report, value) = ([result.report, result.profile?.report].compactMap { $0 }.joined(separator: "\n\n"), result)
+    case .sampling(let benchmark):
+      let result = try benchmark.run(on: communicator)
+      (report, value) = (result.report, result)
+    }
     guard communicator.isRankZero else { return ExitStatus.success }
     if plan.isJSON {
       let encoder = JSONEncoder()
       encoder.outputFormatting = [.sortedKeys]
-      print(String(decoding: try encoder.encode(result), as: UTF8.self))
-      return ExitStatus.success
+      print(String(decoding: try encoder.encode(value), as: UTF8.self))
+    } else {
+      print(report)
     }
-    print(result.report)
-    if let profile = result.profile { print("\n" + profile.report) }
     return ExitStatus.success
   }
 

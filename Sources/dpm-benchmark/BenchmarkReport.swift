@@ -21,6 +21,18 @@ extension StepBenchmark.Result {
   }
 }
 
+extension SampleBenchmark.Result {
+  /// For people: a line a number.
+  var report: String {
+    """
+    \(config), \(samples) samples, \(ranks) rank(s), kernels \(kernels), \(cpu)
+    whole trajectory      \(String(format: "%10.3f s", fullTrajectorySeconds)) of \(reverseSteps) steps
+    reverse step          \(String(format: "%10.6f s", stepSeconds))
+    images/s              \(String(format: "%10.2f", imagesPerSecond))
+    """
+  }
+}
+
 extension ProfileTable {
   private static let passes = ["forward", "input_gradient", "weight_gradient"]
 

@@ -1,0 +1,63 @@
+internal import Collectives
+internal import Datasets
+internal import Diffusion
+internal import Foundation
+internal import KernelInterface
+internal import Network
+internal import Tensors
+
+/// What a benchmark needs of a run: a model with initial parameters and images of the data set's shape.
+struct BenchmarkSetup {
+  let configuration: Configuration
+  let kernels: any KernelSet
+  let dataset: ImageDataset
+  let standardization: Standardization
+  let schedule: NoiseSchedule
+  let layout: ParameterLayout
+  let state: TrainingState
+
+  /// Collective.
+  ///
+  /// - Throws: `InputError` for a configuration that cannot run, `CollectiveError` where ranks fail.
+  init(_ requested: Configuration, communicator: Communicator) throws {
+    let kernels = try communicator.agree("choose the kernels") {
+      try KernelChoice.kernels(requested: ProcessInfo.processInfo.environment["DPM_SIMD"])
+    }
+    let shape =
+      switch requested.dataset.name {
+      case .mnist: ImageShape(colors: 1, height: 28, width: 28)
+      case .cifar10: ImageShape(colors: 3, height: 32, width: 32)
+      }
+    let configuration = try communicator.agree("check the configuration") {
+      let completed = try requested.completed(for: shape)
+      try Trainer.check(completed, imageCount: completed.training.batchSize, rankCount: communicator.rankCount)
+      return completed
+    }
+    let layout = ParameterLayout(configuration.model)
+    let initial = try communicator.onRankZero("initialize the parameters") {
+      layout.initialParameters(seed: configuration.training.seed, kernels: kernels, openBLAS: try OpenBLAS())
+    }
+    self.configuration = configuration
+    self.kernels = kernels
+    self.layout = layout
+    dataset = Self.randomImages(shape, count: configuration.training.batchSize)
+    standardization = try Standardization(of: dataset)
+    schedule = NoiseSchedule(
+      trajectoryLength: configuration.model.trajectoryLength,
+      temporalBasisCount: configuration.model.temporalBasisCount, firstStepBeta: configuration.model.firstStepBeta)
+    state = TrainingState(
+      parameters: initial ?? layout.parameterBuffer(), layout: layout, recipe: configuration.training,
+      kernels: kernels)
+    try state.broadcast(communicator)
+  }
+
+  /// Images of random pixels: a step's time does not depend on what they show.
+  private static func randomImages(_ shape: ImageShape, count: Int) -> ImageDataset {
+    let random = CounterRandom(seed: 1, purpose: .permutation, step: 0)
+    let pixels = (0..<(count * shape.elements + 15) / 16).flatMap { block in
+      let words = random.words(index: 0, block: block)
+      return (0..<4).flatMap { word in (0..<4).map { UInt8(truncatingIfNeeded: words[word] >> UInt32(8 * $0)) } }
+    }
+    return ImageDataset(name: "random images", shape: shape, pixels: Array(pixels.prefix(count * shape.elements)))
+  }
+}

@@ -1,0 +1,64 @@
+public import Collectives
+internal import Datasets
+internal import KernelInterface
+internal import Network
+internal import Tensors
+
+/// Times the drawing of a figure's 49 samples, from noise to image, shared out over the ranks.
+public struct SampleBenchmark {
+  /// What was measured; the keys of `dpm-benchmark --sample --json`.
+  public struct Result: Encodable, Sendable {
+    /// The data set whose images' shape was taken.
+    public var config: String
+    /// Ranks of the job.
+    public var ranks: Int
+    /// Images drawn.
+    public var samples: Int
+    /// Reverse steps of each image.
+    public var reverseSteps: Int
+    /// Seconds of the whole trajectory.
+    public var fullTrajectorySeconds: Double
+    /// Seconds of one reverse step of all images.
+    public var stepSeconds: Double
+    /// Images per second, over all ranks.
+    public var imagesPerSecond: Double
+    /// The processor's name.
+    public var cpu: String
+    /// The kernels in use.
+    public var kernels: String
+
+    enum CodingKeys: String, CodingKey {
+      case config, ranks, samples
+      case reverseSteps = "reverse_steps"
+      case fullTrajectorySeconds = "full_trajectory_seconds"
+      case stepSeconds = "step_seconds"
+      case imagesPerSecond = "images_per_second"
+      case cpu, kernels
+    }
+  }
+
+  private let configuration: Configuration
+
+  /// A benchmark of a configuration's sampling.
+  public init(_ configuration: Configuration) { self.configuration = configuration }
+
+  /// Measures; collective.
+  ///
+  /// - Throws: `InputError` for a configuration that cannot run, `CollectiveError` where ranks fail.
+  public func run(on communicator: Communicator) throws -> Result {
+    let setup = try BenchmarkSetup(configuration, communicator: communicator)
+    let architecture = setup.configuration.model
+    let trajectory = SampleTrajectory(
+      standardization: setup.standardization, schedule: setup.schedule, architecture: architecture,
+      layout: setup.layout, communicator: communicator, kernels: setup.kernels)
+    let start = ContinuousClock.now
+    _ = try trajectory.draw(setup.state.parameters)
+    let seconds = try communicator.maximum(of: start.duration(to: .now).seconds)
+    let steps = architecture.trajectoryLength - 1
+    let samples = SampleTrajectory.sampleCount
+    return Result(
+      config: setup.configuration.dataset.name.rawValue, ranks: communicator.rankCount, samples: samples,
+      reverseSteps: steps, fullTrajectorySeconds: seconds, stepSeconds: seconds / Double(steps),
+      imagesPerSecond: Double(samples) / seconds, cpu: CPU.name, kernels: setup.kernels.name)
+  }
+}

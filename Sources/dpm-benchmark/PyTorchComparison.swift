@@ -1,0 +1,158 @@
+import Collectives
+import Foundation
+import Tensors
+
+/// This program and PyTorch in turn, on the same work: ours, theirs, ours, theirs, …
+///
+/// Speeds of shared machines drift by tens of percent within minutes, so only the ratio of medians of interleaved runs
+/// says anything. Each run is a process of its own; the peer is benchmarks/pytorch/benchmark.py, in its fastest mode on
+/// CPUs (eager, channels last, DistributedDataParallel with one thread a process).
+struct PyTorchComparison {
+  /// The interpreter of an environment with torch.
+  var python: String
+  /// `mnist` or `cifar10`.
+  var config: String
+  /// Arguments of this program that choose the work.
+  var arguments: [String]
+  var batchSize: Int
+  var ranks: Int
+  var steps: Int
+  var repetitions: Int
+  var isSampling: Bool
+
+  /// What was measured; the keys of `--json`.
+  struct Result: Encodable {
+    var config: String
+    var ranks: Int
+    var batch: Int
+    var imagesPerSecond: [Double]
+    var peerImagesPerSecond: [Double]
+    var ratio: Double
+    var peakMebibytes: Double
+    var peerPeakMebibytes: Double
+
+    enum CodingKeys: String, CodingKey {
+      case config, ranks, batch, ratio
+      case imagesPerSecond = "images_per_second"
+      case peerImagesPerSecond = "pytorch_images_per_second"
+      case peakMebibytes = "peak_rss_mib"
+      case peerPeakMebibytes = "pytorch_peak_rss_mib"
+    }
+  }
+
+  /// Runs all repetitions.
+  ///
+  /// - Throws: `InputError` where the interpreter, torch or the peer's script is missing, or a run fails.
+  func run(progress: (String) -> Void) throws -> Result {
+    let script = try peerScript()
+    var ours: [Double] = []
+    var theirs: [Double] = []
+    var memory = 0.0
+    var peerMemory = 0.0
+    for repetition in 1...repetitions {
+      let own = try output(of: ownCommand)
+      ours.append(try number("images_per_second", of: own))
+      memory = max(memory, ((own["peak_rss_bytes"] as? [Double])?.max() ?? 0) / 1_048_576)
+      let peer = try output(of: peerCommand(script))
+      theirs.append(try peerRate(peer))
+      peerMemory = max(peerMemory, (peer["peak_rss_mib"] as? [Double])?.max() ?? 0)
+      progress(
+        String(
+          format: "%d of %d: %.1f and %.1f images/s", repetition, repetitions, ours[repetition - 1],
+          theirs[repetition - 1]))
+    }
+    return Result(
+      config: config, ranks: ranks, batch: batchSize, imagesPerSecond: ours, peerImagesPerSecond: theirs,
+      ratio: Self.median(ours) / Self.median(theirs), peakMebibytes: memory, peerPeakMebibytes: peerMemory)
+  }
+
+  static func median(_ values: [Double]) -> Double {
+    let sorted = values.sorted()
+    return (sorted[(sorted.count - 1) / 2] + sorted[sorted.count / 2]) / 2
+  }
+
+  private var ownCommand: [String] {
+    let program = ["/proc/self/exe".resolvingLink] + arguments + ["--json"] + (isSampling ? ["--sample"] : [])
+    return ranks > 1 ? ["mpirun", "-n", "\(ranks)"] + program : program
+  }
+
+  private func peerCommand(_ script: String) -> [String] {
+    var command = [
+      python, script, "--config", config, "--threads", "1", "--channels-last", "--steps", "\(steps)", "--warmup", "2",
+    ]
+    if isSampling { return command + ["--sample"] }
+    command += ["--batch", "\(batchSize)"]
+    return ranks > 1 ? command + ["--ddp", "--procs", "\(ranks)"] : command
+  }
+
+  private func peerRate(_ peer: [String: Any]) throws -> Double {
+    guard isSampling else { return try number("images_per_s", of: peer) }
+    return try number("samples", of: peer) / number("full_trajectory_s", of: peer)
+  }
+
+  /// The peer's script, in the repository that this program was built in.
+  private func peerScript() throws -> String {
+    var folder = URL(fileURLWithPath: "/proc/self/exe".resolvingLink).deletingLastPathComponent()
+    while folder.path != "/" {
+      let script = folder.appendingPathComponent("benchmarks/pytorch/benchmark.py").path
+      if FileManager.default.fileExists(atPath: script) { return script }
+      folder.deleteLastPathComponent()
+    }
+    throw InputError(
+      "--compare-pytorch", found: "no benchmarks/pytorch/benchmark.py above the program",
+      expected: "the program in the repository's .build folder")
+  }
+
+  /// Runs a command and reads the JSON object that its last line is.
+  private func output(of command: [String]) throws -> [String: Any] {
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+    process.arguments = command
+    let output = Pipe()
+    let errors = Pipe()
+    process.standardOutput = output
+    process.standardError = errors
+    try process.run()
+    let text = output.fileHandleForReading.readDataToEndOfFile()
+    let complaint = errors.fileHandleForReading.readDataToEndOfFile()
+    process.waitUntilExit()
+    let lines = String(decoding: text, as: UTF8.self).split(separator: "\n")
+    guard process.terminationStatus == 0, let line = lines.last,
+      let object = try? JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any]
+    else {
+      let last = String(decoding: complaint, as: UTF8.self).split(separator: "\n").last ?? "no output"
+      throw InputError(
+        "--compare-pytorch", found: "'\(command.prefix(2).joined(separator: " "))' failed: \(last)",
+        expected: "a Python interpreter with torch and numpy, and mpirun for several ranks")
+    }
+    return object
+  }
+
+  private func number(_ key: String, of object: [String: Any]) throws -> Double {
+    guard let number = object[key] as? Double else {
+      throw InputError("--compare-pytorch", found: "an answer without \(key)", expected: "one JSON object")
+    }
+    return number
+  }
+}
+
+extension PyTorchComparison.Result {
+  /// For people.
+  var report: String {
+    let own = PyTorchComparison.median(imagesPerSecond)
+    let peer = PyTorchComparison.median(peerImagesPerSecond)
+    return """
+      \(config), batch \(batch), \(ranks) rank(s) against \(ranks) process(es), medians of \(imagesPerSecond.count)
+      this program    \(String(format: "%10.2f images/s  %6.0f MiB a rank", own, peakMebibytes))
+      PyTorch         \(String(format: "%10.2f images/s  %6.0f MiB a process", peer, peerPeakMebibytes))
+      ratio           \(String(format: "%10.2f", ratio))
+      """
+  }
+}
+
+extension String {
+  /// What a symbolic link points to.
+  fileprivate var resolvingLink: String {
+    (try? FileManager.default.destinationOfSymbolicLink(atPath: self)) ?? self
+  }
+}
