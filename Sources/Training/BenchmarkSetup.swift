@@ -15,6 +15,8 @@ struct BenchmarkSetup {
   let schedule: NoiseSchedule
   let layout: ParameterLayout
   let state: TrainingState
+  /// The kernels that OpenBLAS chose; on rank 0 only.
+  let openBLASCore: String?
 
   /// Collective.
   ///
@@ -34,9 +36,11 @@ struct BenchmarkSetup {
       return completed
     }
     let layout = ParameterLayout(configuration.model)
-    let initial = try communicator.onRankZero("initialize the parameters") {
-      layout.initialParameters(seed: configuration.training.seed, kernels: kernels, openBLAS: try OpenBLAS())
+    let openBLAS = try communicator.onRankZero("load OpenBLAS") { try OpenBLAS() }
+    let initial = openBLAS.map {
+      layout.initialParameters(seed: configuration.training.seed, kernels: kernels, openBLAS: $0)
     }
+    openBLASCore = openBLAS?.coreName
     self.configuration = configuration
     self.kernels = kernels
     self.layout = layout

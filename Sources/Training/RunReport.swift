@@ -72,7 +72,9 @@ final class RunReport {
   }
 
   /// What a reader of the log wants to know first; collective.
-  func printHeader(startSeconds: Double) throws {
+  ///
+  /// - Parameter openBLASCore: The kernels that OpenBLAS chose; nil where the run did not need it.
+  func printHeader(startSeconds: Double, openBLASCore: String?) throws {
     let hosts = try HostReport(communicator, threads: 1)
     let topology = communicator.topology
     let names = topology.hostLeaders.indices.filter { topology.hostLeaders[$0] == $0 }.map { topology.hosts[$0] }
@@ -86,7 +88,7 @@ final class RunReport {
     print("dpm \(DPM.version)")
     print(
       "ranks    \(communicator.rankCount) on \(count(names.count, "host")) (\(names.joined(separator: ", "))), 1 thread each, "
-        + "\(resident >> 20) MiB, kernels \(kernelName)"
+        + "\(resident >> 20) MiB, kernels \(kernelName)" + (openBLASCore.map { ", OpenBLAS \($0)" } ?? "")
         + (isReproducible ? ", the same bits for 1, 2, 4 and 8 ranks" : ", sums depend on the number of ranks"))
     print(
       "data     \(data.train.name): \(data.train.count) images of \(shape.colors)×\(shape.height)×\(shape.width) to train "

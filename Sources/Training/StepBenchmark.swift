@@ -38,6 +38,8 @@ public struct StepBenchmark {
     public var cpu: String
     /// The kernels in use.
     public var kernels: String
+    /// The kernels that OpenBLAS chose for LAPACK.
+    public var openBLASCore: String
     /// The measured peak of a core's multiply-adds, in 10⁹ operations a second; the lowest of all ranks.
     public var peakGigaflops: Double
     /// `gflopPerStep` a second and rank over that peak; above 1 where Winograd saves operations.
@@ -55,6 +57,7 @@ public struct StepBenchmark {
       case gflopPerStep = "gflop_per_step"
       case peakRssBytes = "peak_rss_bytes"
       case cpu, kernels, profile
+      case openBLASCore = "openblas_core"
       case peakGigaflops = "fma_peak_gflops"
       case effectiveOverPeak = "effective_over_peak"
     }
@@ -131,7 +134,7 @@ public struct StepBenchmark {
       exposedCommunicationSeconds: try communicator.maximum(of: exposed),
       gflopPerStep: operations / 1e9,
       peakRssBytes: report.ranks.map(\.peakResidentBytes), cpu: CPU.name, kernels: kernels.name,
-      peakGigaflops: peak,
+      openBLASCore: setup.openBLASCore ?? "", peakGigaflops: peak,
       effectiveOverPeak: operations / median / 1e9 / Double(communicator.rankCount) / peak, profile: table)
   }
 }

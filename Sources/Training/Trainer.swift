@@ -56,10 +56,11 @@ public final class Trainer {
       trajectoryLength: architecture.trajectoryLength, temporalBasisCount: architecture.temporalBasisCount,
       firstStepBeta: architecture.firstStepBeta)
     let run = try communicator.onRankZero("open the run's folder") { try OpenRun(configuration, resume: resume) }
-    let initial = try communicator.onRankZero("initialize the parameters") {
-      run?.checkpoint == nil
-        ? layout.initialParameters(
-          seed: configuration.training.seed, kernels: kernels, openBLAS: try OpenBLAS()) : layout.parameterBuffer()
+    // Only initial parameters need LAPACK.
+    let openBLAS =
+      try communicator.onRankZero("load OpenBLAS") { run?.checkpoint == nil ? try OpenBLAS() : nil } ?? nil
+    let initial = openBLAS.map {
+      layout.initialParameters(seed: configuration.training.seed, kernels: kernels, openBLAS: $0)
     }
     state = TrainingState(
       parameters: initial ?? layout.parameterBuffer(), layout: layout, recipe: configuration.training,
@@ -81,7 +82,7 @@ public final class Trainer {
     report = try RunReport(
       configuration: configuration, data: data, standardization: standardization, schedule: schedule, layout: layout,
       state: state, run: run, communicator: communicator, kernels: kernels, console: console)
-    try report.printHeader(startSeconds: start.duration(to: .now).seconds)
+    try report.printHeader(startSeconds: start.duration(to: .now).seconds, openBLASCore: openBLAS?.coreName)
   }
 
   /// What cannot be known before data and ranks are: sizes that must fit them.

@@ -7,7 +7,7 @@ extension StepBenchmark.Result {
     let rate = gflopPerStep / stepSecondsMedian
     let memory = peakRssBytes.map { "\($0 >> 20)" }.joined(separator: ", ")
     return """
-      \(config), batch \(batch), \(ranks) rank(s), kernels \(kernels), \(cpu)
+      \(config), batch \(batch), \(ranks) rank(s), kernels \(kernels), OpenBLAS \(openBLASCore), \(cpu)
       images/s              \(String(format: "%10.1f", imagesPerSecond))
       step, median          \(String(format: "%10.5f s", stepSecondsMedian)) of \(steps)
       step, fastest         \(String(format: "%10.5f s", stepSecondsMin))
