@@ -2,7 +2,7 @@ import Collectives
 import Foundation
 import Tensors
 
-/// This program and PyTorch in turn, on the same work: ours, theirs, ours, theirs, …
+/// This program and PyTorch in turn, on the same work.
 ///
 /// Speeds of shared machines drift by tens of percent within minutes, so only the ratio of medians of interleaved runs
 /// says anything. Each run is a process of its own; the peer is benchmarks/pytorch/benchmark.py, in its fastest mode on

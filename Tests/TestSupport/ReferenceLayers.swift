@@ -85,8 +85,10 @@ private struct ReferenceConvolution {
   let outputs: Int
   let width: Int
 
-  /// Visits every filter element with every row that it reads and the row that it adds to: (offset of the weight, first
-  /// input, first output, length). Rows and columns outside the image are zero and left out.
+  /// Visits every filter element with every row that it reads and the row that it adds to.
+  ///
+  /// As (offset of the weight, first input, first output, length). Rows and columns outside the image are zero and left
+  /// out.
   private func forEachRow(_ visit: (_ weight: Int, _ input: Int, _ output: Int, _ count: Int) -> Void) {
     for output in 0..<outputs {
       for input in 0..<inputs {
@@ -144,7 +146,7 @@ struct ReferenceMultiScaleLayer {
   let width: Int
   let scaleCount: Int
 
-  /// What the backward pass needs: by scale, the pooled input and the activations. And the output.
+  /// What the backward pass needs, by scale, and the output.
   struct Pass {
     var pooled: [[Double]]
     var activations: [[Double]]
