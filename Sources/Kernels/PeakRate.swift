@@ -6,7 +6,8 @@ extension VectorKernels {
   /// - Returns: Floating-point operations done, 2 for each element of a multiply-add.
   public func multiplyAddChains(rounds: Int, result: UnsafeMutablePointer<Float>) -> Int {
     // Twelve hide the latency of two units (4 cycles each) and fit 16 registers with the two factors.
-    var chains = InlineArray<12, Vector>(repeating: Vector())
+    let zero = Vector()
+    var chains: InlineArray<12, Vector> = [zero, zero, zero, zero, zero, zero, zero, zero, zero, zero, zero, zero]
     let factor = Vector(repeating: result[0])
     let other = Vector(repeating: result[1])
     for _ in 0..<rounds {
