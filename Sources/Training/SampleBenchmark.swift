@@ -22,6 +22,8 @@ public struct SampleBenchmark {
     public var stepSeconds: Double
     /// Images per second, over all ranks.
     public var imagesPerSecond: Double
+    /// Most memory of each rank, in bytes.
+    public var peakRssBytes: [Int]
     /// The processor's name.
     public var cpu: String
     /// The kernels in use.
@@ -33,6 +35,7 @@ public struct SampleBenchmark {
       case fullTrajectorySeconds = "full_trajectory_seconds"
       case stepSeconds = "step_seconds"
       case imagesPerSecond = "images_per_second"
+      case peakRssBytes = "peak_rss_bytes"
       case cpu, kernels
     }
   }
@@ -56,9 +59,11 @@ public struct SampleBenchmark {
     let seconds = try communicator.maximum(of: start.duration(to: .now).seconds)
     let steps = architecture.trajectoryLength - 1
     let samples = SampleTrajectory.sampleCount
+    let report = try HostReport(communicator, threads: 1)
     return Result(
       config: setup.configuration.dataset.name.rawValue, ranks: communicator.rankCount, samples: samples,
       reverseSteps: steps, fullTrajectorySeconds: seconds, stepSeconds: seconds / Double(steps),
-      imagesPerSecond: Double(samples) / seconds, cpu: CPU.name, kernels: setup.kernels.name)
+      imagesPerSecond: Double(samples) / seconds,
+      peakRssBytes: report.ranks.map(\.peakResidentBytes), cpu: CPU.name, kernels: setup.kernels.name)
   }
 }

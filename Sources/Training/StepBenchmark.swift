@@ -44,6 +44,8 @@ public struct StepBenchmark {
     public var peakGigaflops: Double
     /// `gflopPerStep` a second and rank over that peak; above 1 where Winograd saves operations.
     public var effectiveOverPeak: Double
+    /// When the first step ended on the last rank, in seconds since 1970: what a launcher's start is subtracted from.
+    public var firstStepUnixSeconds: Double
     /// Where rank 0's time went; nil where no profile was asked for.
     public var profile: ProfileTable?
 
@@ -60,6 +62,7 @@ public struct StepBenchmark {
       case openBLASCore = "openblas_core"
       case peakGigaflops = "fma_peak_gflops"
       case effectiveOverPeak = "effective_over_peak"
+      case firstStepUnixSeconds = "first_step_unix_seconds"
     }
   }
 
@@ -87,7 +90,6 @@ public struct StepBenchmark {
     let batchSize = configuration.training.batchSize
     let recipe = configuration.training
     let profile = profiles ? StepProfile() : nil
-    let peak = try communicator.minimum(of: PeakRate.gigaflops(kernels))
     let step = TrainingStep(
       recipe: TrainingStep.Recipe(
         batchSize: batchSize, timeSampling: recipe.timeSampling, dropoutRate: recipe.dropoutRate, seed: recipe.seed,
@@ -100,6 +102,7 @@ public struct StepBenchmark {
     var seconds: [Double] = []
     var computing: [Double] = []
     var exposedBefore = 0.0
+    var firstStepUnixSeconds = 0.0
     let warmUp = 3
     for index in 0..<warmUp + steps {
       if index == warmUp {
@@ -111,12 +114,14 @@ public struct StepBenchmark {
         step: index, positions: 0..<batchSize, order: order, learningRate: recipe.learningRate, isStopRequested: false)
       state.step += 1
       state.updateAverage(in: step.ownedRanges)
+      if index == 0 { firstStepUnixSeconds = Date().timeIntervalSince1970 }
       guard index >= warmUp else { continue }
       seconds.append(start.duration(to: .now).seconds)
       computing.append(outcome.computeSeconds)
     }
     let exposed = (step.communicationTime.exposed - exposedBefore) / Double(steps)
     let report = try HostReport(communicator, threads: 1)
+    let peak = try communicator.minimum(of: PeakRate.gigaflops(kernels))
     let median = seconds.sorted()[steps / 2]
     let operations = Double(configuration.model.trainingOperations * batchSize)
     let table = profile.map { profile in
@@ -135,6 +140,7 @@ public struct StepBenchmark {
       gflopPerStep: operations / 1e9,
       peakRssBytes: report.ranks.map(\.peakResidentBytes), cpu: CPU.name, kernels: kernels.name,
       openBLASCore: setup.openBLASCore ?? "", peakGigaflops: peak,
-      effectiveOverPeak: operations / median / 1e9 / Double(communicator.rankCount) / peak, profile: table)
+      effectiveOverPeak: operations / median / 1e9 / Double(communicator.rankCount) / peak,
+      firstStepUnixSeconds: try communicator.maximum(of: firstStepUnixSeconds), profile: table)
   }
 }

@@ -30,6 +30,9 @@ struct PyTorchComparison {
     var ratio: Double
     var peakMebibytes: Double
     var peerPeakMebibytes: Double
+    /// Medians of the seconds from a job's launch to the end of its first step; nil for sampling.
+    var secondsToFirstStep: Double?
+    var peerSecondsToFirstStep: Double?
 
     enum CodingKeys: String, CodingKey {
       case config, ranks, batch, ratio
@@ -37,6 +40,8 @@ struct PyTorchComparison {
       case peerImagesPerSecond = "pytorch_images_per_second"
       case peakMebibytes = "peak_rss_mib"
       case peerPeakMebibytes = "pytorch_peak_rss_mib"
+      case secondsToFirstStep = "seconds_to_first_step"
+      case peerSecondsToFirstStep = "pytorch_seconds_to_first_step"
     }
   }
 
@@ -49,13 +54,21 @@ struct PyTorchComparison {
     var theirs: [Double] = []
     var memory = 0.0
     var peerMemory = 0.0
+    var launches: [Double] = []
+    var peerLaunches: [Double] = []
     for repetition in 1...repetitions {
+      let start = Date().timeIntervalSince1970
       let own = try output(of: ownCommand)
       ours.append(try number("images_per_second", of: own))
       memory = max(memory, ((own["peak_rss_bytes"] as? [Double])?.max() ?? 0) / 1_048_576)
+      let peerStart = Date().timeIntervalSince1970
       let peer = try output(of: peerCommand(script))
       theirs.append(try peerRate(peer))
       peerMemory = max(peerMemory, (peer["peak_rss_mib"] as? [Double])?.max() ?? 0)
+      if !isSampling {
+        launches.append(try number("first_step_unix_seconds", of: own) - start)
+        peerLaunches.append(try number("first_step_unix_seconds", of: peer) - peerStart)
+      }
       progress(
         String(
           format: "%d of %d: %.1f and %.1f images/s", repetition, repetitions, ours[repetition - 1],
@@ -63,7 +76,9 @@ struct PyTorchComparison {
     }
     return Result(
       config: config, ranks: ranks, batch: batchSize, imagesPerSecond: ours, peerImagesPerSecond: theirs,
-      ratio: Self.median(ours) / Self.median(theirs), peakMebibytes: memory, peerPeakMebibytes: peerMemory)
+      ratio: Self.median(ours) / Self.median(theirs), peakMebibytes: memory, peerPeakMebibytes: peerMemory,
+      secondsToFirstStep: isSampling ? nil : Self.median(launches),
+      peerSecondsToFirstStep: isSampling ? nil : Self.median(peerLaunches))
   }
 
   static func median(_ values: [Double]) -> Double {
@@ -108,19 +123,18 @@ struct PyTorchComparison {
     let process = Process()
     process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
     process.arguments = command
+    // Both go into one pipe: with two, a program that fills the one that is not being read would wait for ever.
     let output = Pipe()
-    let errors = Pipe()
     process.standardOutput = output
-    process.standardError = errors
+    process.standardError = output
     try process.run()
     let text = output.fileHandleForReading.readDataToEndOfFile()
-    let complaint = errors.fileHandleForReading.readDataToEndOfFile()
     process.waitUntilExit()
     let lines = String(decoding: text, as: UTF8.self).split(separator: "\n")
-    guard process.terminationStatus == 0, let line = lines.last,
+    guard process.terminationStatus == 0, let line = lines.last(where: { $0.hasPrefix("{") }),
       let object = try? JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any]
     else {
-      let last = String(decoding: complaint, as: UTF8.self).split(separator: "\n").last ?? "no output"
+      let last = lines.last ?? "no output"
       throw InputError(
         "--compare-pytorch", found: "'\(command.prefix(2).joined(separator: " "))' failed: \(last)",
         expected: "a Python interpreter with torch and numpy, and mpirun for several ranks")
@@ -141,10 +155,13 @@ extension PyTorchComparison.Result {
   var report: String {
     let own = PyTorchComparison.median(imagesPerSecond)
     let peer = PyTorchComparison.median(peerImagesPerSecond)
+    func launch(_ seconds: Double?) -> String {
+      seconds.map { String(format: "  %6.2f s from launch to the first step's end", $0) } ?? ""
+    }
     return """
       \(config), batch \(batch), \(ranks) rank(s) against \(ranks) process(es), medians of \(imagesPerSecond.count)
-      this program    \(String(format: "%10.2f images/s  %6.0f MiB a rank", own, peakMebibytes))
-      PyTorch         \(String(format: "%10.2f images/s  %6.0f MiB a process", peer, peerPeakMebibytes))
+      this program    \(String(format: "%10.2f images/s  %6.0f MiB a rank", own, peakMebibytes))\(launch(secondsToFirstStep))
+      PyTorch         \(String(format: "%10.2f images/s  %6.0f MiB a process", peer, peerPeakMebibytes))\(launch(peerSecondsToFirstStep))
       ratio           \(String(format: "%10.2f", ratio))
       """
   }

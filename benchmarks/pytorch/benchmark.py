@@ -115,6 +115,7 @@ def train_worker(rank, args, world, store, queue):
     t0 = time.perf_counter()
     step(0)
     first = time.perf_counter() - t0
+    first_unix = time.time()
     for i in range(1, args.warmup):
         step(i)
     if args.profile and rank == 0:
@@ -127,7 +128,7 @@ def train_worker(rank, args, world, store, queue):
         t0 = time.perf_counter()
         step(i)
         ts.append(time.perf_counter() - t0)
-    res = {"times": ts, "first": first, "rss": rss_mib(), "batch": local * world, "loss": last[0],
+    res = {"times": ts, "first": first, "first_unix": first_unix, "rss": rss_mib(), "batch": local * world, "loss": last[0],
            "flops": 3 * D.forward_flops_per_image(cfg) * local * world, "torch": torch.__version__}
     if world > 1:
         import torch.distributed as dist
@@ -151,6 +152,7 @@ def train_bench(args):
                 p.join()
         per_step = [max(x) for x in zip(*(got[r]["times"] for r in got))]
         res = dict(got[0], times=per_step)
+        res["first_unix"] = max(got[r]["first_unix"] for r in got)
         rss = [got[r]["rss"] for r in sorted(got)]
     else:
         res = train_worker(0, args, 1, None, None)
@@ -161,6 +163,7 @@ def train_bench(args):
             "steps": args.steps, "median_s": round(med, 5), "min_s": round(min(res["times"]), 5), "max_s": round(max(res["times"]), 5),
             "images_per_s": round(res["batch"] / med, 1), "gflops": round(res["flops"] / med / 1e9, 1),
             "gflop_per_step": round(res["flops"] / 1e9, 2), "peak_rss_mib": rss, "first_step_s": round(res["first"], 2),
+            "first_step_unix_seconds": res["first_unix"],
             "last_loss": round(res["loss"], 4), "torch": res["torch"]}
 
 
