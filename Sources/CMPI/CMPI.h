@@ -130,14 +130,18 @@ static inline int cmpi_begin_gather_floats(
       MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, values, counts, offsets, MPI_FLOAT, communicator.handle, &request->handle);
 }
 
-static inline int cmpi_begin_send_floats(
-    cmpi_communicator communicator, const float *values, int count, int peer, int tag, cmpi_request *request) {
-  return MPI_Isend(values, count, MPI_FLOAT, peer, tag, communicator.handle, &request->handle);
+/// The type of numbers of 2 (any 16-bit format, which MPI only moves) or 4 bytes (float32).
+static inline MPI_Datatype cmpi_number_type(size_t size) { return size == 2 ? MPI_UINT16_T : MPI_FLOAT; }
+
+static inline int cmpi_begin_send(
+    cmpi_communicator communicator, const void *values, size_t size, int count, int peer, int tag,
+    cmpi_request *request) {
+  return MPI_Isend(values, count, cmpi_number_type(size), peer, tag, communicator.handle, &request->handle);
 }
 
-static inline int cmpi_begin_receive_floats(
-    cmpi_communicator communicator, float *values, int count, int peer, int tag, cmpi_request *request) {
-  return MPI_Irecv(values, count, MPI_FLOAT, peer, tag, communicator.handle, &request->handle);
+static inline int cmpi_begin_receive(
+    cmpi_communicator communicator, void *values, size_t size, int count, int peer, int tag, cmpi_request *request) {
+  return MPI_Irecv(values, count, cmpi_number_type(size), peer, tag, communicator.handle, &request->handle);
 }
 
 static inline int cmpi_wait(cmpi_request *request) { return MPI_Wait(&request->handle, MPI_STATUS_IGNORE); }

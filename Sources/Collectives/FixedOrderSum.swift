@@ -122,8 +122,8 @@ public final class FixedOrderSum {
     let request = requests.baseAddress.map { $0 + slot }
     try communicator.perform(operation, waitingFor: peer) { world in
       switch direction {
-      case .send: cmpi_begin_send_floats(world, floats, Int32(count), Int32(peer), Self.tag, request)
-      case .receive: cmpi_begin_receive_floats(world, floats, Int32(count), Int32(peer), Self.tag, request)
+      case .send: cmpi_begin_send(world, floats, 4, Int32(count), Int32(peer), Self.tag, request)
+      case .receive: cmpi_begin_receive(world, floats, 4, Int32(count), Int32(peer), Self.tag, request)
       }
     }
   }

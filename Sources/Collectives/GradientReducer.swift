@@ -49,6 +49,8 @@ public final class GradientReducer {
   ///
   /// Borders lie at multiples of 16 floats from the bucket's start.
   public let ownedRanges: [Range<Int>]
+  /// In which format sums and updates travel.
+  public let wirePrecision: WirePrecision
   /// Time spent since the reducer was made, or since the caller last reset it.
   public var time = CommunicationTime()
 
@@ -59,6 +61,8 @@ public final class GradientReducer {
   private let after: AfterReduction
   private let plans: [HalvingPlan]
   private let scratch: [FloatBuffer]
+  /// Of 16-bit messages; nil where float32 travels or nothing does.
+  private let halfWire: HalfWire?
   /// MPI reads these until the gather is complete, so they have a fixed place: rankCount counts, then as many offsets.
   private let shares: [AlignedBuffer<Int32>]
   /// Two slots per bucket: receive (or a collective) and send.
@@ -69,6 +73,8 @@ public final class GradientReducer {
   private var outstanding: [Int]
   private var unfinished = 0
   private var gathered: UnsafeMutablePointer<Float>
+  /// What the updates that are being gathered were multiplied by; nil while float32 is gathered.
+  private var updateFactor: Float?
   private var beginning = 0.0
 
   /// Prepares the reduction of `gradient`.
@@ -78,10 +84,11 @@ public final class GradientReducer {
   ///   - gradient: Same count on all ranks; summed in place.
   ///   - buckets: Disjoint ranges of it, each below 2³¹ floats, the same on all ranks. Half of each is allocated.
   ///   - reduction: How to sum; replaced by `.mpi` where the rank count does not allow it.
+  ///   - wirePrecision: In which format sums travel; 16 bits need the fixed order.
   ///   - after: What follows a bucket's sum.
   public init(
     communicator: Communicator, gradient: FloatBuffer, buckets: [Range<Int>], reduction: Reduction = .fixedOrder,
-    after: AfterReduction = .gatherGradient
+    wirePrecision: WirePrecision = .float32, after: AfterReduction = .gatherGradient
   ) {
     // 32767 is the largest tag that every MPI has.
     precondition(buckets.count < 32_767, "a bucket's number is its messages' tag")
@@ -93,17 +100,23 @@ public final class GradientReducer {
     self.gradient = gradient
     self.buckets = buckets
     self.after = after
+    self.wirePrecision = wirePrecision
     self.reduction = reduction.available(rankCount: rankCount)
     if self.reduction == .fixedOrder {
       let plans = buckets.map { HalvingPlan($0, rank: communicator.rank, rankCount: rankCount) }
       self.plans = plans
-      scratch = plans.map { FloatBuffer(count: $0.rounds.first?.kept.count ?? 0) }
+      let isHalf = wirePrecision != .float32 && rankCount > 1
+      scratch = plans.map { FloatBuffer(count: isHalf ? 0 : $0.rounds.first?.kept.count ?? 0) }
+      halfWire =
+        isHalf ? HalfWire(wirePrecision, buckets: buckets, plans: plans, count: gradient.count) : nil
       shares = []
       ownedRanges = plans.map(\.owned)
     } else {
       let ranges = buckets.map { EvenShares($0, rankCount: rankCount).ranges }
+      precondition(wirePrecision == .float32, "MPI has no sum of 16-bit floats")
       plans = []
       scratch = []
+      halfWire = nil
       shares = zip(buckets, ranges).map { bucket, ranges in
         let numbers = AlignedBuffer<Int32>(count: 2 * rankCount)
         for (rank, range) in ranges.enumerated() {
@@ -201,6 +214,33 @@ public final class GradientReducer {
     for bucket in stages.indices { stages[bucket] = .idle }
   }
 
+  /// Brings every rank's updates to all ranks, rounded where 16 bits travel.
+  ///
+  /// - Parameters:
+  ///   - exact: Updated parameters; of each rank its own ranges count. May be `parameters` where float32 travels.
+  ///   - parameters: The same on all ranks, before and after.
+  ///   - largestUpdate: About the size of the largest update; float16's range is laid around it.
+  public func allGatherUpdates(
+    exact: FloatBuffer, into parameters: FloatBuffer, largestUpdate: Double
+  ) throws(CollectiveError) {
+    guard let halfWire else {
+      precondition(exact === parameters, "float32 is updated in place")
+      return try allGather(parameters)
+    }
+    precondition(exact !== parameters && exact.count == gradient.count, "rounded updates need exact parameters")
+    // At most 2⁸ leaves room for Adam's and RMSProp's largest steps, and 2⁻²² of it is still a half.
+    let exponent = 8 - Int(largestUpdate.exponent)
+    let factor = wirePrecision == .float16 ? Float(sign: .plus, exponent: exponent, significand: 1) : 1
+    for bucket in buckets.indices {
+      halfWire.round(
+        bucket: bucket, ownedRanges[bucket], exact: exact.pointer, shared: parameters.pointer, factor: factor)
+    }
+    updateFactor = factor
+    try allGather(parameters)
+    updateFactor = nil
+    for bucket in buckets.indices { halfWire.apply(bucket: bucket, to: parameters.pointer, factor: factor) }
+  }
+
   /// Whether updated parameters are gathered after all sums, not bucket by bucket.
   ///
   /// MPI's collectives must begin in the same order on all ranks, and buckets do not complete in the same order.
@@ -266,7 +306,11 @@ public final class GradientReducer {
     case .reducing(let round):
       guard reduction == .fixedOrder else { return try advanceFromReduced(bucket) }
       let kept = plans[bucket].rounds[round].kept
-      add(scratch[bucket].pointer, to: gradient.pointer + kept.lowerBound, count: kept.count)
+      if let halfWire {
+        halfWire.addIncoming(bucket: bucket, to: kept, of: gradient.pointer)
+      } else {
+        add(scratch[bucket].pointer, to: gradient.pointer + kept.lowerBound, count: kept.count)
+      }
       if round + 1 < plans[bucket].rounds.count {
         try reduce(bucket, round: round + 1)
       } else {
@@ -301,6 +345,13 @@ public final class GradientReducer {
   private func reduce(_ bucket: Int, round: Int) throws(CollectiveError) {
     stages[bucket] = .reducing(round)
     let halves = plans[bucket].rounds[round]
+    if let halfWire {
+      return try post(
+        bucket, peer: halves.peer, receiving: halfWire.incoming(bucket: bucket),
+        halfWire.messageCount(halves.kept.count),
+        sending: halfWire.outgoing(bucket: bucket, halves.sent, of: gradient.pointer),
+        halfWire.messageCount(halves.sent.count))
+    }
     try post(
       bucket, peer: halves.peer, receiving: scratch[bucket].pointer, halves.kept.count,
       sending: gradient.pointer + halves.sent.lowerBound, halves.sent.count)
@@ -321,6 +372,11 @@ public final class GradientReducer {
   private func gather(_ bucket: Int, round: Int) throws(CollectiveError) {
     stages[bucket] = .gathering(round)
     let halves = plans[bucket].rounds[round]
+    if updateFactor != nil, let halfWire {
+      return try post(
+        bucket, peer: halves.peer, receiving: halfWire.updates(bucket: bucket, halves.sent), halves.sent.count,
+        sending: halfWire.updates(bucket: bucket, halves.kept), halves.kept.count)
+    }
     try post(
       bucket, peer: halves.peer, receiving: gathered + halves.sent.lowerBound, halves.sent.count,
       sending: gathered + halves.kept.lowerBound, halves.kept.count)
@@ -330,17 +386,18 @@ public final class GradientReducer {
   ///
   /// A bucket's messages to one peer are in the same order on both sides, so its number is tag enough (0 is
   /// `FixedOrderSum`'s).
-  private func post(
-    _ bucket: Int, peer: Int, receiving: UnsafeMutablePointer<Float>, _ receivedCount: Int,
-    sending: UnsafeMutablePointer<Float>, _ sentCount: Int
+  private func post<Element>(
+    _ bucket: Int, peer: Int, receiving: UnsafeMutablePointer<Element>, _ receivedCount: Int,
+    sending: UnsafePointer<Element>, _ sentCount: Int
   ) throws(CollectiveError) {
+    let size = MemoryLayout<Element>.size
     outstanding[bucket] = 2
     try communicator.perform(.gradientReduction, waitingFor: peer) { world in
-      let code = cmpi_begin_receive_floats(
-        world, receiving, Int32(receivedCount), Int32(peer), Int32(bucket + 1), &requests[2 * bucket])
+      let code = cmpi_begin_receive(
+        world, receiving, size, Int32(receivedCount), Int32(peer), Int32(bucket + 1), &requests[2 * bucket])
       guard code == cmpi_success else { return code }
-      return cmpi_begin_send_floats(
-        world, sending, Int32(sentCount), Int32(peer), Int32(bucket + 1), &requests[2 * bucket + 1])
+      return cmpi_begin_send(
+        world, sending, size, Int32(sentCount), Int32(peer), Int32(bucket + 1), &requests[2 * bucket + 1])
     }
   }
 }

@@ -84,6 +84,8 @@ public struct Configuration: Equatable, Sendable {
   public struct Distribution: Equatable, Sendable {
     /// How gradients are summed.
     public var reduction = Reduction.fixedOrder
+    /// In which format gradients and updates travel between ranks.
+    public var wirePrecision = WirePrecision.float32
     /// Threads of a rank.
     public var threads = 1
   }

@@ -126,6 +126,9 @@ struct ConfigurationKey: Sendable {
     .choice(
       "distributed.reduction", \.distributed.reduction, [("reproducible", .fixedOrder), ("mpi", .mpi)],
       "order of the ranks' sums"),
+    .choice(
+      "distributed.wire_precision", \.distributed.wirePrecision, WirePrecision.allCases.map { ($0.rawValue, $0) },
+      "format in which gradients travel; the rounding of 16 bits is made up for in the next step"),
     .integer("distributed.threads", \.distributed.threads, in: 1...1024, "threads of a rank"),
   ]
 }

@@ -28,6 +28,8 @@ final class GradientExchange {
   var time: CommunicationTime { reducer.time }
 
   private let parameters: FloatBuffer
+  /// What the optimizer updates: the parameters, or the exact ones of this rank where rounded updates travel.
+  private let exactParameters: FloatBuffer
   private let optimizer: Optimizer
   private let reducer: GradientReducer
   private let messageSum: FixedOrderSum
@@ -48,7 +50,7 @@ final class GradientExchange {
   /// - Parameter ranges: Of the layout, each one bucket, in the order in which the backward pass completes them.
   init(
     layout: ParameterLayout, ranges: [Range<Int>], parameters: FloatBuffer, optimizer: Optimizer,
-    reduction: Reduction, communicator: Communicator, profile: StepProfile?
+    reduction: Reduction, wirePrecision: WirePrecision, communicator: Communicator, profile: StepProfile?
   ) {
     communication = SectionProfile(profile, "communication")
     update = SectionProfile(profile, "optimizer")
@@ -57,7 +59,14 @@ final class GradientExchange {
     tensorCount = layout.entries.count
     gradient = layout.parameterBuffer()
     reducer = GradientReducer(
-      communicator: communicator, gradient: gradient, buckets: ranges, reduction: reduction, after: .leaveScattered)
+      communicator: communicator, gradient: gradient, buckets: ranges, reduction: reduction, wirePrecision: wirePrecision,
+      after: .leaveScattered)
+    if wirePrecision == .float32 || communicator.rankCount == 1 {
+      exactParameters = parameters
+    } else {
+      exactParameters = layout.parameterBuffer()
+      exactParameters.pointer.update(from: parameters.pointer, count: layout.count)
+    }
     message = FloatBuffer(count: layout.entries.count + Extra.count)
     messageSum = FixedOrderSum(communicator: communicator, count: message.count)
   }
@@ -94,9 +103,9 @@ final class GradientExchange {
     try messageSum.sum(message.pointer)
     update.begin()
     optimizer.update(
-      parameters, gradient: gradient, in: ownedRanges, badTensors: message.pointer, learningRate: learningRate)
+      exactParameters, gradient: gradient, in: ownedRanges, badTensors: message.pointer, learningRate: learningRate)
     communication.begin()
-    try reducer.allGather(parameters)
+    try reducer.allGatherUpdates(exact: exactParameters, into: parameters, largestUpdate: learningRate)
     return Sums(
       objective: Double(extra[Extra.objectiveHigh]) + Double(extra[Extra.objectiveLow]),
       stopRequests: Int(extra[Extra.stopRequests]),

@@ -19,8 +19,10 @@ public struct Metrics: Equatable, Sendable {
   public var imagesPerSecond: Double
   /// Ranks that trained.
   public var ranks: Int
-  /// Seconds in which ranks waited for each other and did nothing else.
+  /// Seconds in which ranks waited for each other and did nothing else; of the rank that waited longest.
   public var exposedCommunicationSeconds: Double
+  /// Seconds from the beginning of each step's first message to the end of its last; of the rank with most.
+  public var communicationSeconds: Double
   /// Steps in which some tensor's gradient was not finite.
   public var badSteps: Int
   /// J on the test set, in bits/pixel, where it was evaluated.
@@ -31,7 +33,8 @@ public struct Metrics: Equatable, Sendable {
   /// An epoch's record; see the properties.
   public init(
     epoch: Int, step: Int, images: Int, trainObjective: Double, learningRate: Double, seconds: Double,
-    imagesPerSecond: Double, ranks: Int, exposedCommunicationSeconds: Double, badSteps: Int,
+    imagesPerSecond: Double, ranks: Int, exposedCommunicationSeconds: Double,
+    communicationSeconds: Double, badSteps: Int,
     testObjective: Double? = nil, testStandardError: Double? = nil
   ) {
     self.epoch = epoch
@@ -43,6 +46,7 @@ public struct Metrics: Equatable, Sendable {
     self.imagesPerSecond = imagesPerSecond
     self.ranks = ranks
     self.exposedCommunicationSeconds = exposedCommunicationSeconds
+    self.communicationSeconds = communicationSeconds
     self.badSteps = badSteps
     self.testObjective = testObjective
     self.testStandardError = testStandardError
@@ -58,6 +62,7 @@ extension Metrics: Codable {
     case imagesPerSecond = "images_per_second"
     case ranks
     case exposedCommunicationSeconds = "exposed_communication_seconds"
+    case communicationSeconds = "communication_seconds"
     case badSteps = "bad_steps"
     case testObjective = "test_objective"
     case testStandardError = "test_standard_error"
@@ -77,6 +82,8 @@ extension Metrics: Codable {
     imagesPerSecond = try number(.imagesPerSecond)
     ranks = try values.decode(Int.self, forKey: .ranks)
     exposedCommunicationSeconds = try number(.exposedCommunicationSeconds)
+    // Runs of version 0.1.0 did not write it.
+    communicationSeconds = try optionalNumber(.communicationSeconds) ?? exposedCommunicationSeconds
     badSteps = try values.decode(Int.self, forKey: .badSteps)
     testObjective = try optionalNumber(.testObjective)
     testStandardError = try optionalNumber(.testStandardError)
@@ -97,6 +104,7 @@ extension Metrics: Codable {
     try put(imagesPerSecond, .imagesPerSecond)
     try values.encode(ranks, forKey: .ranks)
     try put(exposedCommunicationSeconds, .exposedCommunicationSeconds)
+    try put(communicationSeconds, .communicationSeconds)
     try values.encode(badSteps, forKey: .badSteps)
     if let testObjective { try put(testObjective, .testObjective) }
     if let testStandardError { try put(testStandardError, .testStandardError) }

@@ -17,6 +17,8 @@ extension ConfigurationAssignment {
     ("--data-dir", "dataset.path"),
     ("--name", "output.name"),
     ("--threads", "distributed.threads"),
+    ("--reduction", "distributed.reduction"),
+    ("--wire-precision", "distributed.wire_precision"),
   ]
 
   /// What a flag that stands for a key, such as `--batch-size`, says.

@@ -30,7 +30,7 @@ final class RunReport {
   private var epochSeconds = 0.0
   private var epochImages = 0
   private var badSteps = 0
-  private var exposedBefore = 0.0
+  private var communicationBefore = CommunicationTime()
   private var lastObjective: Double?
   /// The finished epoch's record, until its test bound is known.
   private var pending: Metrics?
@@ -82,13 +82,15 @@ final class RunReport {
     let model = configuration.model
     let shape = data.train.shape
     let recipe = configuration.training
+    let wire = configuration.distributed.wirePrecision
     let isReproducible =
-      configuration.distributed.reduction == .fixedOrder && model.timesPerMinibatch == 1
+      configuration.distributed.reduction == .fixedOrder && wire == .float32 && model.timesPerMinibatch == 1
       && Minibatch.isReproducible(batchSize: recipe.batchSize, ranks: communicator.rankCount)
     print("dpm \(DPM.version)")
     print(
       "ranks    \(communicator.rankCount) on \(count(names.count, "host")) (\(names.joined(separator: ", "))), 1 thread each, "
         + "\(resident >> 20) MiB, kernels \(kernelName)" + (openBLASCore.map { ", OpenBLAS \($0)" } ?? "")
+        + (communicator.rankCount == 1 || wire == .float32 ? "" : ", gradients travel in \(wire.rawValue)")
         + (isReproducible ? ", the same bits for 1, 2, 4 and 8 ranks" : ", sums depend on the number of ranks"))
     print(
       "data     \(data.train.name): \(data.train.count) images of \(shape.colors)×\(shape.height)×\(shape.width) to train "
@@ -120,7 +122,7 @@ final class RunReport {
     epochStart = .now
     epochImages = 0
     badSteps = 0
-    exposedBefore = communication.exposed
+    communicationBefore = communication
   }
 
   func add(_ outcome: TrainingStep.Outcome, images: Int) {
@@ -135,11 +137,13 @@ final class RunReport {
     epochSeconds = epochStart.duration(to: .now).seconds
     let objective = state.epochObjectiveSum / Double(max(1, state.epochImages))
     let imagesPerSecond = Double(epochImages) / epochSeconds
-    let exposed = try communicator.maximum(of: communication.exposed - exposedBefore)
+    let exposed = try communicator.maximum(of: communication.exposed - communicationBefore.exposed)
+    let total = try communicator.maximum(of: communication.total - communicationBefore.total)
     let epochs = configuration.training.epochs
     var line = "epoch \(epoch)/\(epochs)  " + String(format: "%+.4f bits/pixel", objective)
     if let lastObjective { line += String(format: " (%+.4f)", objective - lastObjective) }
     line += String(format: "  %.0f images/s  %.1f s", imagesPerSecond, epochSeconds)
+    if communicator.rankCount > 1 { line += String(format: "  communication %.1f s, %.1f s of it waiting", total, exposed) }
     line += "  ETA \(clock(epochSeconds * Double(epochs - epoch)))  lr " + String(format: "%.3g", learningRate)
     print(line)
     if badSteps > 0 && communicator.isRankZero {
@@ -150,7 +154,8 @@ final class RunReport {
     pending = Metrics(
       epoch: epoch, step: state.step, images: epoch * data.train.count, trainObjective: objective,
       learningRate: learningRate, seconds: epochSeconds, imagesPerSecond: imagesPerSecond,
-      ranks: communicator.rankCount, exposedCommunicationSeconds: exposed, badSteps: badSteps)
+      ranks: communicator.rankCount, exposedCommunicationSeconds: exposed, communicationSeconds: total,
+      badSteps: badSteps)
   }
 
   /// Appends the finished epoch's record to the metrics; collective.

@@ -93,7 +93,7 @@ public struct StepBenchmark {
     let step = TrainingStep(
       recipe: TrainingStep.Recipe(
         batchSize: batchSize, timeSampling: recipe.timeSampling, dropoutRate: recipe.dropoutRate, seed: recipe.seed,
-        reduction: configuration.distributed.reduction),
+        reduction: configuration.distributed.reduction, wirePrecision: configuration.distributed.wirePrecision),
       dataset: dataset, standardization: setup.standardization, schedule: setup.schedule,
       architecture: configuration.model, layout: setup.layout, parameters: state.parameters, optimizer: state.optimizer,
       communicator: communicator, kernels: kernels, profile: profile)

@@ -74,7 +74,8 @@ public final class Trainer {
     step = TrainingStep(
       recipe: TrainingStep.Recipe(
         batchSize: recipe.batchSize, timeSampling: recipe.timeSampling, dropoutRate: recipe.dropoutRate,
-        seed: recipe.seed, reduction: configuration.distributed.reduction),
+        seed: recipe.seed, reduction: configuration.distributed.reduction,
+        wirePrecision: configuration.distributed.wirePrecision),
       dataset: data.train, standardization: standardization, schedule: schedule, architecture: architecture,
       layout: layout, parameters: state.parameters, optimizer: state.optimizer, communicator: communicator,
       kernels: kernels)
@@ -96,6 +97,14 @@ public final class Trainer {
       throw InputError(
         "distributed.threads", found: "\(configuration.distributed.threads)", expected: "1: start a rank for every core"
       )
+    }
+    let wire = configuration.distributed.wirePrecision
+    guard
+      wire == .float32 || configuration.distributed.reduction.available(rankCount: rankCount) == .fixedOrder
+    else {
+      throw InputError(
+        "distributed.wire_precision", found: "\(wire.rawValue)",
+        expected: "float32 with \(rankCount) ranks and this reduction: 16 bits need 2, 4, 8, … ranks and 'reproducible'")
     }
     guard batchSize <= imageCount else {
       throw InputError(

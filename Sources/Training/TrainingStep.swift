@@ -35,16 +35,20 @@ public final class TrainingStep {
     public var seed: UInt64
     /// How gradients are summed over the ranks.
     public var reduction: Reduction
+    /// In which format gradients and updates travel.
+    public var wirePrecision: WirePrecision
 
     /// Describes a recipe; see the properties.
     public init(
-      batchSize: Int, timeSampling: TimeSampling, dropoutRate: Double, seed: UInt64, reduction: Reduction
+      batchSize: Int, timeSampling: TimeSampling, dropoutRate: Double, seed: UInt64, reduction: Reduction,
+      wirePrecision: WirePrecision = .float32
     ) {
       self.batchSize = batchSize
       self.timeSampling = timeSampling
       self.dropoutRate = dropoutRate
       self.seed = seed
       self.reduction = reduction
+      self.wirePrecision = wirePrecision
     }
   }
 
@@ -100,7 +104,7 @@ public final class TrainingStep {
     times = AlignedBuffer(count: recipe.batchSize)
     exchange = GradientExchange(
       layout: layout, ranges: model.gradientRanges, parameters: parameters, optimizer: optimizer,
-      reduction: recipe.reduction, communicator: communicator, profile: profile)
+      reduction: recipe.reduction, wirePrecision: recipe.wirePrecision, communicator: communicator, profile: profile)
     model.prepare(parameters)
   }
 

@@ -66,6 +66,13 @@ struct TrainCommand: RankedCommand {
   var dataDir: String?
   @Option(help: "Threads of a rank.")
   var threads: String?
+  @Option(
+    help: ArgumentHelp("Sums in one fixed order (reproducible) or in MPI's own (mpi).", valueName: "order"))
+  var reduction: String?
+  @Option(
+    name: names("wire-precision"),
+    help: ArgumentHelp("What travels between ranks: float32, bfloat16 or float16.", valueName: "format"))
+  var wirePrecision: String?
   @Option(help: "The run folder's name.")
   var name: String?
   @Flag(help: "Go on from the newest checkpoint of the run.")
@@ -91,7 +98,8 @@ struct TrainCommand: RankedCommand {
     let flags: [(String, String?)] = [
       ("--batch-size", batchSize), ("--lr", lr), ("--suffix", suffix), ("--output-dir", outputDir),
       ("--ext-every-n", extEveryN), ("--dropout-rate", dropoutRate), ("--dataset", dataset), ("--epochs", epochs),
-      ("--seed", seed), ("--data-dir", dataDir), ("--threads", threads), ("--name", name),
+      ("--seed", seed), ("--data-dir", dataDir), ("--threads", threads), ("--reduction", reduction),
+      ("--wire-precision", wirePrecision), ("--name", name),
       ("--plot-before-training", plotBeforeTraining ? "true" : nil),
     ]
     var assignments =

@@ -95,6 +95,28 @@ extension CommandTests {
       #expect(try small.metrics("cut", "train_objective") == small.metrics("whole", "train_objective"))
     }
 
+    @Test("a run whose gradients travel in 16 bits has float32's curve", arguments: ["bfloat16", "float16"])
+    func wirePrecision(_ format: String) throws {
+      let small = try SmallRun()
+      try small.train("whole", ranks: 4, ["--epochs", "10", "--ext-every-n", "10"])
+      let result = try small.train(
+        "halves", ranks: 4, ["--epochs", "10", "--ext-every-n", "10", "--wire-precision", format])
+      #expect(result.output.contains("in \(format)"))
+      let (whole, halves) = (try small.metrics("whole", "train_objective"), try small.metrics("halves", "train_objective"))
+      for (a, b) in zip(halves, whole) { #expect(abs(a - b) < 0.01 * max(1, abs(b))) }
+      #expect(try small.tensors("halves", epoch: 10) != small.tensors("whole", epoch: 10))
+    }
+
+    @Test("16 bits need an order of sums that three ranks do not have")
+    func wirePrecisionOfThreeRanks() throws {
+      let small = try SmallRun()
+      let result = try mpirun(
+        ranks: 3, try builtExecutable("dpm-train"),
+        arguments: small.arguments("three", ["--epochs", "1", "--wire-precision", "float16"]))
+      #expect(result.status == 1)
+      #expect(result.errors.contains("error: distributed.wire_precision: float16, expected float32 with 3 ranks"))
+    }
+
     @Test("dropout and several scales train, the same on any number of ranks")
     func otherRecipes() throws {
       let small = try SmallRun()

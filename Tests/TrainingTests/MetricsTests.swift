@@ -122,7 +122,7 @@ struct MetricsTests {
 private func record(epoch: Int) -> Metrics {
   Metrics(
     epoch: epoch, step: 10 * epoch, images: 5120, trainObjective: -2.5, learningRate: 1e-3, seconds: 1.5,
-    imagesPerSecond: 3413.3, ranks: 2, exposedCommunicationSeconds: 0.25, badSteps: 0)
+    imagesPerSecond: 3413.3, ranks: 2, exposedCommunicationSeconds: 0.25, communicationSeconds: 0.75, badSteps: 0)
 }
 
 extension TemporaryFolder {

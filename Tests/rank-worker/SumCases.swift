@@ -129,6 +129,46 @@ private func compare(
   try report.write()
 }
 
+/// FORMAT, STEPS: gradient descent whose sums and updates travel in 16 bits, with the same gradient in every step.
+///
+/// Without feedback of the rounding errors they would add up; with it the parameters stay within about one rounding of the
+/// exact path's, whatever the number of steps.
+@Sendable func descendInHalves(_ arguments: Arguments) throws {
+  let communicator = try Communicator.start()
+  let (count, steps, rate) = (2000, try arguments.number(1), 0.001)
+  guard let precision = WirePrecision(rawValue: try arguments.text(0)) else { throw WorkerError.argument(0) }
+  let gradient = FloatBuffer(count: count)
+  let parameters = FloatBuffer(count: count)
+  let exact = FloatBuffer(count: count)
+  let reducer = GradientReducer(
+    communicator: communicator, gradient: gradient, buckets: GradientReducer.buckets(of: 0..<count, largest: 600),
+    wirePrecision: precision, after: .leaveScattered)
+  for _ in 0..<steps {
+    fill(gradient, rank: communicator.rank, step: 0)
+    for bucket in reducer.buckets.indices { try reducer.begin(bucket: bucket) }
+    try reducer.finish()
+    for range in reducer.ownedRanges {
+      for index in range { exact.pointer[index] -= Float(rate) * gradient.pointer[index] }
+    }
+    try reducer.allGatherUpdates(exact: exact, into: parameters, largestUpdate: rate)
+  }
+  var report = Report(rank: communicator.rank)
+  var squares = 0.0
+  var errors = 0.0
+  for index in 0..<count {
+    let sum = (0..<communicator.rankCount).reduce(0.0) { $0 + Double(term(rank: $1, index: index, step: 0)) }
+    let expected = -rate * Double(steps) * sum
+    squares += expected * expected
+    errors += (Double(parameters.pointer[index]) - expected) * (Double(parameters.pointer[index]) - expected)
+  }
+  report.numbers["relativeError"] = (errors / squares).squareRoot()
+  // Bits of all parameters, folded: the same on all ranks.
+  let fold = (0..<count).reduce(UInt64(7)) { ($0 &* 0x100_0000_01B3) ^ UInt64(parameters.pointer[$1].bitPattern) }
+  report.texts["bits"] = String(fold, radix: 16)
+  try communicator.finish()
+  try report.write()
+}
+
 /// COUNT, ROUNDS: median milliseconds of a sum, the kinds interleaved.
 @Sendable func timeSums(_ arguments: Arguments) throws {
   let communicator = try Communicator.start()
