@@ -32,6 +32,9 @@ public struct CommunicationTime: Equatable, Sendable {
   public var polling = 0.0
   /// Of that, inside `finish`: what the step waited.
   public var exposed = 0.0
+
+  /// No time at all.
+  public init() {}
 }
 
 /// Sums a gradient over all ranks bucket by bucket, while the rest of it is still being computed.

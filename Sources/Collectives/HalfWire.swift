@@ -103,8 +103,9 @@ final class HalfWire {
     add(updates[bucket].pointer, times: 1 / factor, to: parameters + range.lowerBound, count: range.count)
   }
 
-  private func add(_ words: UnsafePointer<UInt16>, times inverse: Float, to sums: UnsafeMutablePointer<Float>, count: Int)
-  {
+  private func add(
+    _ words: UnsafePointer<UInt16>, times inverse: Float, to sums: UnsafeMutablePointer<Float>, count: Int
+  ) {
     if precision == .bfloat16 {
       for index in 0..<count { sums[index] += HalfConversion.value(bfloat16: words[index]) }
     } else {

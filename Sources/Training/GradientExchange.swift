@@ -59,7 +59,8 @@ final class GradientExchange {
     tensorCount = layout.entries.count
     gradient = layout.parameterBuffer()
     reducer = GradientReducer(
-      communicator: communicator, gradient: gradient, buckets: ranges, reduction: reduction, wirePrecision: wirePrecision,
+      communicator: communicator, gradient: gradient, buckets: ranges, reduction: reduction,
+      wirePrecision: wirePrecision,
       after: .leaveScattered)
     if wirePrecision == .float32 || communicator.rankCount == 1 {
       exactParameters = parameters

@@ -75,20 +75,22 @@ final class RunReport {
   ///
   /// - Parameter openBLASCore: The kernels that OpenBLAS chose; nil where the run did not need it.
   func printHeader(startSeconds: Double, openBLASCore: String?) throws {
-    let hosts = try HostReport(communicator, threads: 1)
+    let hosts = try HostReport(communicator, threads: configuration.distributed.threads)
     let topology = communicator.topology
     let names = topology.hostLeaders.indices.filter { topology.hostLeaders[$0] == $0 }.map { topology.hosts[$0] }
     let resident = hosts.ranks.map(\.residentBytes).max() ?? 0
     let model = configuration.model
     let shape = data.train.shape
     let recipe = configuration.training
+    let threads = configuration.distributed.threads
     let wire = configuration.distributed.wirePrecision
     let isReproducible =
       configuration.distributed.reduction == .fixedOrder && wire == .float32 && model.timesPerMinibatch == 1
-      && Minibatch.isReproducible(batchSize: recipe.batchSize, ranks: communicator.rankCount)
+      && Minibatch.isReproducible(batchSize: recipe.batchSize, ranks: communicator.rankCount * threads)
     print("dpm \(DPM.version)")
     print(
-      "ranks    \(communicator.rankCount) on \(count(names.count, "host")) (\(names.joined(separator: ", "))), 1 thread each, "
+      "ranks    \(communicator.rankCount) on \(count(names.count, "host")) (\(names.joined(separator: ", "))), "
+        + "\(count(threads, "thread")) each, "
         + "\(resident >> 20) MiB, kernels \(kernelName)" + (openBLASCore.map { ", OpenBLAS \($0)" } ?? "")
         + (communicator.rankCount == 1 || wire == .float32 ? "" : ", gradients travel in \(wire.rawValue)")
         + (isReproducible ? ", the same bits for 1, 2, 4 and 8 ranks" : ", sums depend on the number of ranks"))
@@ -143,7 +145,9 @@ final class RunReport {
     var line = "epoch \(epoch)/\(epochs)  " + String(format: "%+.4f bits/pixel", objective)
     if let lastObjective { line += String(format: " (%+.4f)", objective - lastObjective) }
     line += String(format: "  %.0f images/s  %.1f s", imagesPerSecond, epochSeconds)
-    if communicator.rankCount > 1 { line += String(format: "  communication %.1f s, %.1f s of it waiting", total, exposed) }
+    if communicator.rankCount > 1 {
+      line += String(format: "  communication %.1f s, %.1f s of it waiting", total, exposed)
+    }
     line += "  ETA \(clock(epochSeconds * Double(epochs - epoch)))  lr " + String(format: "%.3g", learningRate)
     print(line)
     if badSteps > 0 && communicator.isRankZero {

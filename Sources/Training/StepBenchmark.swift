@@ -89,6 +89,7 @@ public struct StepBenchmark {
     let (configuration, kernels, dataset, state) = (setup.configuration, setup.kernels, setup.dataset, setup.state)
     let batchSize = configuration.training.batchSize
     let recipe = configuration.training
+    let threads = configuration.distributed.threads
     let profile = profiles ? StepProfile() : nil
     let step = TrainingStep(
       recipe: TrainingStep.Recipe(
@@ -96,7 +97,7 @@ public struct StepBenchmark {
         reduction: configuration.distributed.reduction, wirePrecision: configuration.distributed.wirePrecision),
       dataset: dataset, standardization: setup.standardization, schedule: setup.schedule,
       architecture: configuration.model, layout: setup.layout, parameters: state.parameters, optimizer: state.optimizer,
-      communicator: communicator, kernels: kernels, profile: profile)
+      communicator: communicator, threads: configuration.distributed.threads, kernels: kernels, profile: profile)
 
     let order = (0..<batchSize).map { Int32($0) }
     var seconds: [Double] = []
@@ -120,19 +121,20 @@ public struct StepBenchmark {
       computing.append(outcome.computeSeconds)
     }
     let exposed = (step.communicationTime.exposed - exposedBefore) / Double(steps)
-    let report = try HostReport(communicator, threads: 1)
+    let report = try HostReport(communicator, threads: threads)
     let peak = try communicator.minimum(of: PeakRate.gigaflops(kernels))
     let median = seconds.sorted()[steps / 2]
     let operations = Double(configuration.model.trainingOperations * batchSize)
     let table = profile.map { profile in
       let images = Minibatch(
-        images: batchSize, batchSize: batchSize, rank: communicator.rank, ranks: communicator.rankCount
+        images: batchSize, batchSize: batchSize, rank: communicator.rank * threads,
+        ranks: communicator.rankCount * threads
       ).imageCount
       return ProfileTable(
         profile, steps: steps, images: images, stepSeconds: seconds.reduce(0, +) / Double(steps))
     }
     return Result(
-      config: configuration.dataset.name.rawValue, ranks: communicator.rankCount, threads: 1, batch: batchSize,
+      config: configuration.dataset.name.rawValue, ranks: communicator.rankCount, threads: threads, batch: batchSize,
       steps: steps, imagesPerSecond: Double(batchSize) / median, stepSecondsMedian: median,
       stepSecondsMin: seconds.min() ?? median,
       forwardBackwardSeconds: try communicator.maximum(of: computing.sorted()[steps / 2]),
@@ -140,7 +142,7 @@ public struct StepBenchmark {
       gflopPerStep: operations / 1e9,
       peakRssBytes: report.ranks.map(\.peakResidentBytes), cpu: CPU.name, kernels: kernels.name,
       openBLASCore: setup.openBLASCore ?? "", peakGigaflops: peak,
-      effectiveOverPeak: operations / median / 1e9 / Double(communicator.rankCount) / peak,
+      effectiveOverPeak: operations / median / 1e9 / Double(communicator.rankCount * threads) / peak,
       firstStepUnixSeconds: try communicator.maximum(of: firstStepUnixSeconds), profile: table)
   }
 }

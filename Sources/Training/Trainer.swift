@@ -78,7 +78,7 @@ public final class Trainer {
         wirePrecision: configuration.distributed.wirePrecision),
       dataset: data.train, standardization: standardization, schedule: schedule, architecture: architecture,
       layout: layout, parameters: state.parameters, optimizer: state.optimizer, communicator: communicator,
-      kernels: kernels)
+      threads: configuration.distributed.threads, kernels: kernels)
     learningRate = LearningRate(recipe)
     report = try RunReport(
       configuration: configuration, data: data, standardization: standardization, schedule: schedule, layout: layout,
@@ -93,10 +93,11 @@ public final class Trainer {
       throw InputError(
         "training.batch_size", found: "\(batchSize)", expected: "at least the number of ranks, \(rankCount)")
     }
-    guard configuration.distributed.threads == 1 else {
+    let threads = configuration.distributed.threads
+    guard threads * rankCount <= batchSize else {
       throw InputError(
-        "distributed.threads", found: "\(configuration.distributed.threads)", expected: "1: start a rank for every core"
-      )
+        "distributed.threads", found: "\(threads)",
+        expected: "at most \(batchSize / rankCount), as the minibatch has \(batchSize) images for \(rankCount) rank(s)")
     }
     let wire = configuration.distributed.wirePrecision
     guard
@@ -104,7 +105,8 @@ public final class Trainer {
     else {
       throw InputError(
         "distributed.wire_precision", found: "\(wire.rawValue)",
-        expected: "float32 with \(rankCount) ranks and this reduction: 16 bits need 2, 4, 8, … ranks and 'reproducible'")
+        expected: "float32 with \(rankCount) ranks and this reduction: 16 bits need 2, 4, 8, … ranks and 'reproducible'"
+      )
     }
     guard batchSize <= imageCount else {
       throw InputError(

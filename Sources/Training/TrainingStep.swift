@@ -52,20 +52,13 @@ public final class TrainingStep {
     }
   }
 
-  private let recipe: Recipe
-  private let dataset: ImageDataset
-  private let forwardProcess: ForwardProcess
-  private let model: ReverseModel
+  private let team: ThreadTeam
+  /// Those of this rank's threads.
+  private let workers: [StepWorker]
+  private let objectives: AlignedBuffer<Double>
+  private let threadSum: ThreadSum
   private let exchange: GradientExchange
-  private let dropout: Dropout?
-  private let batch: DiffusedBatch
-  private let images = LaneImages()
-  private let times: AlignedBuffer<Int32>
-  private let fullShare: Minibatch
-  private let lastShare: Minibatch
   private let profile: StepProfile?
-  private let inputProfile: SectionProfile
-  private let diffusionProfile: SectionProfile
 
   /// Seconds spent in communication since the run began, on this rank.
   public var communicationTime: CommunicationTime { exchange.time }
@@ -73,39 +66,29 @@ public final class TrainingStep {
   /// The parameters being trained.
   public let parameters: FloatBuffer
 
-  /// Allocates all that a step needs.
+  /// Allocates all that a step needs, and starts the rank's threads.
+  ///
+  /// - Parameter threads: Of this rank, the same on all.
   public init(
     recipe: Recipe, dataset: ImageDataset, standardization: Standardization, schedule: NoiseSchedule,
     architecture: Architecture, layout: ParameterLayout, parameters: FloatBuffer, optimizer: Optimizer,
-    communicator: Communicator, kernels: any KernelSet, profile: StepProfile? = nil
+    communicator: Communicator, threads: Int = 1, kernels: any KernelSet, profile: StepProfile? = nil
   ) {
     self.profile = profile
-    inputProfile = SectionProfile(profile, "input")
-    diffusionProfile = SectionProfile(profile, "forward process")
-    self.recipe = recipe
-    self.dataset = dataset
     self.parameters = parameters
-    let (rank, ranks) = (communicator.rank, communicator.rankCount)
-    fullShare = Minibatch(images: recipe.batchSize, batchSize: recipe.batchSize, rank: rank, ranks: ranks)
-    lastShare = Minibatch(
-      images: dataset.count % recipe.batchSize, batchSize: recipe.batchSize, rank: rank, ranks: ranks)
-    let capacity = max(1, fullShare.groups.count, lastShare.groups.count)
-    forwardProcess = ForwardProcess(
-      schedule: schedule, scale: standardization.scale, shift: standardization.shift,
-      elements: dataset.shape.elements, seed: recipe.seed, kernels: kernels)
-    batch = DiffusedBatch(
-      colors: architecture.colorCount, width: architecture.spatialWidth, basisCount: architecture.temporalBasisCount,
-      groupCapacity: capacity)
-    dropout = Dropout(
-      rate: recipe.dropoutRate, seed: recipe.seed, architecture: architecture, kernels: kernels)
-    model = ReverseModel(
-      architecture, layout: layout, kernels: kernels, groupCapacity: capacity, partCapacity: fullShare.parts.count,
-      forTraining: true, dropout: dropout, profile: profile)
-    times = AlignedBuffer(count: recipe.batchSize)
+    team = ThreadTeam(count: threads)
+    let workers = (0..<threads).map { thread in
+      StepWorker(
+        communicator.rank * threads + thread, of: communicator.rankCount * threads, recipe: recipe, dataset: dataset,
+        standardization: standardization, schedule: schedule, architecture: architecture, layout: layout,
+        kernels: kernels, profile: thread == 0 ? profile : nil)
+    }
+    self.workers = workers
+    objectives = AlignedBuffer(count: threads)
     exchange = GradientExchange(
-      layout: layout, ranges: model.gradientRanges, parameters: parameters, optimizer: optimizer,
+      layout: layout, ranges: workers[0].model.gradientRanges, parameters: parameters, optimizer: optimizer,
       reduction: recipe.reduction, wirePrecision: recipe.wirePrecision, communicator: communicator, profile: profile)
-    model.prepare(parameters)
+    threadSum = ThreadSum(threads: threads, gradient: exchange.gradient, layout: layout, kernels: kernels)
   }
 
   /// The ranges of the parameters that this rank updates, and whose moments and average it keeps.
@@ -129,68 +112,31 @@ public final class TrainingStep {
   public func take(
     step: Int, positions: Range<Int>, order: [Int32], learningRate: Double, isStopRequested: Bool
   ) throws -> Outcome {
-    let share = positions.count == recipe.batchSize ? fullShare : lastShare
-    let draws = model.architecture.timesPerMinibatch
     let start = ContinuousClock.now
-    var objective = 0.0
-    for draw in 0..<draws {
-      let noiseStep = step * draws + draw
-      diffuse(share, positions, order, noiseStep: noiseStep, draws: draws)
-      dropout?.begin(step: noiseStep)
-      try model.gradient(
-        parameters, batch: batch, parts: share.parts, gradient: exchange.gradient, accumulating: draw > 0
-      ) { progress in
-        // Only the last draw's additions complete a range.
-        if draw == draws - 1 { try exchange.advance(progress) }
-      }
-      objective += objectiveSum(share) / Double(positions.count * draws)
+    var failure: CollectiveError?
+    // Only the first thread, this one, talks to other ranks.
+    func advance(_ progress: GradientProgress) {
+      guard failure == nil else { return }
+      do { try exchange.advance(progress) } catch { failure = error }
     }
+    threadSum.begin()
+    team.run { thread in
+      objectives[thread] = workers[thread].gradient(
+        parameters, step: step, positions: positions, order: order, into: threadSum.gradients[thread]
+      ) { progress in
+        if case .completed(let range) = progress {
+          threadSum.complete(range, thread: thread) { if thread == 0 { advance(.working) } }
+        }
+        if thread == 0 { advance(progress) }
+      }
+    }
+    if let failure { throw failure }
     let computeSeconds = start.duration(to: .now).seconds
     let sums = try exchange.finish(
-      objective: objective, isStopRequested: isStopRequested, learningRate: learningRate)
-    model.prepare(parameters)
+      objective: objectives.elements.reduce(0, +), isStopRequested: isStopRequested, learningRate: learningRate)
     profile?.enter(nil)
     return Outcome(
       objective: sums.objective, badTensors: sums.badTensors, stopRequests: sums.stopRequests,
       computeSeconds: computeSeconds)
-  }
-
-  /// Forward process of this rank's share, with a t for every image of the global minibatch.
-  private func diffuse(
-    _ share: Minibatch, _ positions: Range<Int>, _ order: [Int32], noiseStep: Int, draws: Int
-  ) {
-    inputProfile.begin()
-    recipe.timeSampling.draw(
-      count: positions.count, trajectoryLength: model.architecture.trajectoryLength, seed: recipe.seed,
-      step: noiseStep, into: times.elements)
-    let weight = forwardProcess.schedule.objectiveWeight(
-      images: positions.count * draws, pixels: dataset.shape.height * dataset.shape.width)
-    dataset.withPixels { pixels in
-      guard let base = pixels.baseAddress else { return }
-      for (group, range) in share.groups.enumerated() {
-        inputProfile.begin()
-        images.count = 0
-        for position in range {
-          let index = Int(order[positions.lowerBound + position])
-          images.append(
-            pixels: base + index * dataset.shape.elements, index: index, time: Int(times[position]))
-        }
-        diffusionProfile.begin()
-        forwardProcess.diffuse(images, step: noiseStep, gradientWeight: Float(weight), into: batch, group: group)
-      }
-    }
-  }
-
-  /// Σ J over this rank's images, in bits/pixel.
-  private func objectiveSum(_ share: Minibatch) -> Double {
-    var sum = 0.0
-    for (group, range) in share.groups.enumerated() {
-      for lane in 0..<range.count {
-        sum += forwardProcess.schedule.objective(
-          divergence: batch.divergence[group * laneCount + lane], colors: batch.colors,
-          pixels: batch.width * batch.width)
-      }
-    }
-    return sum
   }
 }

@@ -40,7 +40,7 @@ extension CommandTests {
       try fails(small, small.arguments("x", ["--batch-size", "301"]), saying: "training.batch_size", "301", "300")
       try fails(
         small, small.arguments("x", ["--set", "model.spatial_width=28"]), saying: "model.spatial_width", "28", "8")
-      try fails(small, small.arguments("x", ["--threads", "3"]), saying: "distributed.threads", "3")
+      try fails(small, small.arguments("x", ["--threads", "129"]), saying: "distributed.threads", "129")
     }
 
     @Test("folders: one that exists, one that cannot be made, one that is no run's")

@@ -95,6 +95,24 @@ extension CommandTests {
       #expect(try small.metrics("cut", "train_objective") == small.metrics("whole", "train_objective"))
     }
 
+    @Test("threads give the bits of as many ranks, also several of several ranks; three the same curve")
+    func threads() throws {
+      let small = try SmallRun()
+      let more = ["--epochs", "2", "--dropout-rate", "0.1"]
+      try small.train("one", more)
+      let one = try small.tensors("one", epoch: 2)
+      let curve = try small.metrics("one", "train_objective")
+      for (ranks, threads) in [(1, 2), (1, 3), (1, 8), (2, 2), (4, 2)] {
+        let name = "r\(ranks)t\(threads)"
+        let result = try small.train(name, ranks: ranks, more + ["--threads", "\(threads)"])
+        #expect(result.output.contains("\(threads) threads each"))
+        for (a, b) in zip(try small.metrics(name, "train_objective"), curve) {
+          #expect(abs(a - b) < 1e-3 * max(1, abs(b)))
+        }
+        if threads != 3 { #expect(try small.tensors(name, epoch: 2) == one, "\(name)") }
+      }
+    }
+
     @Test("a run whose gradients travel in 16 bits has float32's curve", arguments: ["bfloat16", "float16"])
     func wirePrecision(_ format: String) throws {
       let small = try SmallRun()
@@ -102,7 +120,9 @@ extension CommandTests {
       let result = try small.train(
         "halves", ranks: 4, ["--epochs", "10", "--ext-every-n", "10", "--wire-precision", format])
       #expect(result.output.contains("in \(format)"))
-      let (whole, halves) = (try small.metrics("whole", "train_objective"), try small.metrics("halves", "train_objective"))
+      let (whole, halves) = (
+        try small.metrics("whole", "train_objective"), try small.metrics("halves", "train_objective")
+      )
       for (a, b) in zip(halves, whole) { #expect(abs(a - b) < 0.01 * max(1, abs(b))) }
       #expect(try small.tensors("halves", epoch: 10) != small.tensors("whole", epoch: 10))
     }

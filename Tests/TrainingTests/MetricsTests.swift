@@ -23,7 +23,7 @@ struct MetricsTests {
     #expect(lines.count == 2)
     let keys = [
       "epoch", "step", "images", "train_objective", "learning_rate", "seconds", "images_per_second", "ranks",
-      "exposed_communication_seconds", "bad_steps",
+      "exposed_communication_seconds", "communication_seconds", "bad_steps",
     ]
     for (line, expected) in zip(lines, [keys, keys + ["test_objective", "test_standard_error"]]) {
       let object = try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any]
