@@ -1,6 +1,19 @@
+#define _GNU_SOURCE
 #include "CPlatform.h"
 
 #include <unistd.h>
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
+int cplatform_anonymous_file(const char *name) {
+#if defined(__linux__)
+  return memfd_create(name, MFD_CLOEXEC);
+#else
+  (void)name;
+  return -1;
+#endif
+}
 
 int cplatform_x86_level(void) {
 #if defined(__x86_64__)

@@ -10,11 +10,14 @@ extension Communicator {
   ///
   /// - Parameters:
   ///   - task: What is being done, as in "cannot …": "load the data set".
+  ///   - ranksAtWork: How many ranks do more in `body` than return; nil for all. An error of all of these is nobody's own.
   ///   - body: The work. It must not communicate: a rank that fails leaves it early.
   /// - Throws: `InputError` as it was thrown (with the rank and host, where it did not fail on all ranks); other errors
   ///   as `CollectiveError.taskFailed`. A process that stands alone throws the body's own error.
-  public func agree<Value>(_ task: String, _ body: () throws -> Value) throws -> Value {
-    try settle(task, Result(catching: body), ranksAtWork: rankCount)
+  public func agree<Value>(
+    _ task: String, ranksAtWork: Int? = nil, _ body: () throws -> Value
+  ) throws -> Value {
+    try settle(task, Result(catching: body), ranksAtWork: ranksAtWork ?? rankCount)
   }
 
   /// Runs `body` on rank 0 while the others wait for its outcome; returns its value there, nil elsewhere.

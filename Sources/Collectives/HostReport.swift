@@ -12,7 +12,7 @@ public struct HostReport: Sendable {
     public let cores: [Int]
     /// The threads that it works with.
     public let threads: Int
-    /// Memory that it holds now, in bytes.
+    /// Memory that it holds now, in bytes; of what it shares with other ranks its part.
     public let residentBytes: Int
     /// The most that it has held, in bytes.
     public let peakResidentBytes: Int
@@ -73,10 +73,11 @@ struct ProcessStatus: Equatable {
   var peakResidentBytes = 0
 
   static func read() -> ProcessStatus {
-    ProcessStatus(text: (try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)) ?? "")
+    let files = ["/proc/self/status", "/proc/self/smaps_rollup"]
+    return ProcessStatus(text: files.compactMap { try? String(contentsOfFile: $0, encoding: .utf8) }.joined())
   }
 
-  /// Reads the format of proc(5), `/proc/pid/status`.
+  /// Reads the format of proc(5), `/proc/pid/status` and `/proc/pid/smaps_rollup` behind each other.
   init(text: String) {
     for line in text.split(separator: "\n") {
       let parts = line.split(separator: ":", maxSplits: 1)
@@ -85,6 +86,8 @@ struct ProcessStatus: Equatable {
       switch parts[0] {
       case "Cpus_allowed_list": cores = Self.numbers(in: value)
       case "VmRSS": residentBytes = Self.bytes(value)
+      // Kernels that tell how many processes share a page: its part of such pages, so that ranks' numbers add up.
+      case "Pss": residentBytes = Self.bytes(value)
       case "VmHWM": peakResidentBytes = Self.bytes(value)
       default: continue
       }

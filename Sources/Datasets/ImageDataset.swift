@@ -1,4 +1,5 @@
 internal import CZlib
+public import Tensors
 
 /// The sizes of one image: C×H×W.
 public struct ImageShape: Equatable, Sendable {
@@ -32,7 +33,13 @@ public struct ImageDataset: Sendable {
   public let shape: ImageShape
   /// Number of images, at least one.
   public let count: Int
-  private let storage: [UInt8]
+  private let storage: Storage
+
+  private enum Storage: Sendable {
+    case own([UInt8])
+    /// Bytes from an offset on, in memory that the processes of a host share.
+    case shared(MappedMemory, offset: Int)
+  }
 
   /// A data set over pixels that are already in order.
   ///
@@ -47,20 +54,42 @@ public struct ImageDataset: Sendable {
     self.name = name
     self.shape = shape
     self.count = pixels.count / shape.elements
-    self.storage = pixels
+    self.storage = .own(pixels)
+  }
+
+  /// A data set over pixels in shared memory.
+  ///
+  /// - Parameters:
+  ///   - count: Number of images.
+  ///   - memory: Has their pixels, [count][C][H][W], from `offset` on.
+  public init(name: String, shape: ImageShape, count: Int, memory: MappedMemory, offset: Int) {
+    precondition(
+      count > 0 && offset >= 0 && offset + count * shape.elements <= memory.bytes.count,
+      "A data set is one or more whole images.")
+    self.name = name
+    self.shape = shape
+    self.count = count
+    storage = .shared(memory, offset: offset)
   }
 
   /// Calls `body` with all pixels, [count][C][H][W]; the pointer is valid only inside.
   public func withPixels<Result, Failure: Error>(
     _ body: (UnsafeBufferPointer<UInt8>) throws(Failure) -> Result
   ) throws(Failure) -> Result {
-    try storage.withUnsafeBufferPointer(body)
+    switch storage {
+    case .own(let pixels): return try pixels.withUnsafeBufferPointer(body)
+    case .shared(let memory, let offset):
+      let bytes = UnsafeRawBufferPointer(rebasing: memory.bytes[offset..<offset + count * shape.elements])
+      return try withExtendedLifetime(memory) { () throws(Failure) in
+        try body(bytes.assumingMemoryBound(to: UInt8.self))
+      }
+    }
   }
 
   /// A copy of one image, [C][H][W].
   public func image(at index: Int) -> [UInt8] {
     precondition((0..<count).contains(index), "There is no image of that index.")
-    return Array(storage[index * shape.elements..<(index + 1) * shape.elements])
+    return withPixels { Array($0[index * shape.elements..<(index + 1) * shape.elements]) }
   }
 
   /// 16 hexadecimal digits that depend on the shape and on every pixel, but not on the name.
@@ -72,7 +101,7 @@ public struct ImageDataset: Sendable {
       (0..<4).map { UInt8(truncatingIfNeeded: size >> (8 * $0)) }
     }
     let prefix = (cyclic: crc32_z(0, sizes, sizes.count), additive: adler32_z(1, sizes, sizes.count))
-    let (cyclic, additive) = storage.withUnsafeBufferPointer { pixels in
+    let (cyclic, additive) = withPixels { pixels in
       (
         crc32_z(prefix.cyclic, pixels.baseAddress, pixels.count),
         adler32_z(prefix.additive, pixels.baseAddress, pixels.count)

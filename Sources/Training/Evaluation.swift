@@ -22,17 +22,23 @@ public final class Evaluation {
 
   private let dataset: ImageDataset
   private let forwardProcess: ForwardProcess
-  private let model: ReverseModel
+  private let architecture: Architecture
+  private let layout: ParameterLayout
   private let communicator: Communicator
   private let kernels: any KernelSet
-  private let batch: DiffusedBatch
-  private let readouts: FloatBuffer
   private let images = LaneImages()
   private let times: AlignedBuffer<Int32>
   /// Lane groups that are computed together: enough for the dense branch's weights to be read seldom.
   private static let groupsAtOnce = 8
 
-  /// Draws the times and makes room.
+  /// What an evaluation computes in; made for each, as its memory is needed for seconds every few epochs only.
+  private struct Workspace {
+    let model: ReverseModel
+    let batch: DiffusedBatch
+    let readouts: FloatBuffer
+  }
+
+  /// Draws the times.
   public init(
     dataset: ImageDataset, standardization: Standardization, schedule: NoiseSchedule, architecture: Architecture,
     layout: ParameterLayout, seed: UInt64, communicator: Communicator, kernels: any KernelSet
@@ -43,13 +49,8 @@ public final class Evaluation {
     forwardProcess = ForwardProcess(
       schedule: schedule, scale: standardization.scale, shift: standardization.shift,
       elements: dataset.shape.elements, seed: seed, isEvaluation: true, kernels: kernels)
-    model = ReverseModel(
-      architecture, layout: layout, kernels: kernels, groupCapacity: Self.groupsAtOnce, partCapacity: 1,
-      forTraining: false)
-    batch = DiffusedBatch(
-      colors: architecture.colorCount, width: architecture.spatialWidth, basisCount: architecture.temporalBasisCount,
-      groupCapacity: Self.groupsAtOnce)
-    readouts = FloatBuffer(count: Self.groupsAtOnce * 2 * batch.targetStride)
+    self.architecture = architecture
+    self.layout = layout
     times = AlignedBuffer(count: dataset.count)
     TimeSampling.perImage.draw(
       count: dataset.count, trajectoryLength: architecture.trajectoryLength, seed: seed, step: 0,
@@ -60,7 +61,15 @@ public final class Evaluation {
   ///
   /// - Throws: `CollectiveError` where the ranks cannot exchange their sums.
   public func bound(_ parameters: FloatBuffer) throws -> Bound {
-    model.prepare(parameters)
+    let batch = DiffusedBatch(
+      colors: architecture.colorCount, width: architecture.spatialWidth, basisCount: architecture.temporalBasisCount,
+      groupCapacity: Self.groupsAtOnce)
+    let workspace = Workspace(
+      model: ReverseModel(
+        architecture, layout: layout, kernels: kernels, groupCapacity: Self.groupsAtOnce, partCapacity: 1,
+        forTraining: false),
+      batch: batch, readouts: FloatBuffer(count: Self.groupsAtOnce * 2 * batch.targetStride))
+    workspace.model.prepare(parameters)
     var objectives = [Double](repeating: 0, count: dataset.count)
     let groupCount = (dataset.count + laneCount - 1) / laneCount
     let share =
@@ -69,7 +78,7 @@ public final class Evaluation {
     var first = share.lowerBound
     while first < share.upperBound {
       let next = min(first + Self.groupsAtOnce, share.upperBound)
-      evaluate(first..<next, parameters, into: &objectives)
+      evaluate(first..<next, parameters, in: workspace, into: &objectives)
       first = next
     }
     // Every image has a value on one rank and zeros elsewhere, so this sum is exact.
@@ -93,7 +102,10 @@ public final class Evaluation {
   }
 
   /// Puts J of the images of some lane groups into their places.
-  private func evaluate(_ groups: Range<Int>, _ parameters: FloatBuffer, into objectives: inout [Double]) {
+  private func evaluate(
+    _ groups: Range<Int>, _ parameters: FloatBuffer, in workspace: Workspace, into objectives: inout [Double]
+  ) {
+    let (model, batch, readouts) = (workspace.model, workspace.batch, workspace.readouts)
     let elements = dataset.shape.elements
     dataset.withPixels { pixels in
       guard let base = pixels.baseAddress else { return }

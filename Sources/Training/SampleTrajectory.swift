@@ -8,7 +8,7 @@ internal import Tensors
 /// Samples from noise to image, at a few times of the reverse trajectory, drawn by all ranks together.
 ///
 /// From a fixed seed, whatever the run's: figures of different epochs and runs show the same noise on its way.
-final class SampleTrajectory: ReadoutNetwork {
+final class SampleTrajectory {
   /// One moment of the trajectory.
   struct Moment {
     /// t of x_t.
@@ -24,11 +24,10 @@ final class SampleTrajectory: ReadoutNetwork {
   /// Moments between noise and image.
   private static let intermediateCount = 4
 
-  private let model: ReverseModel
+  private let layout: ParameterLayout
   private let standardization: Standardization
   private let sampler: SamplerParts
   private let communicator: Communicator
-  private var parameters: FloatBuffer
   private let share: Range<Int>
 
   private struct SamplerParts {
@@ -45,19 +44,28 @@ final class SampleTrajectory: ReadoutNetwork {
     self.communicator = communicator
     let (rank, ranks) = (communicator.rank, communicator.rankCount)
     share = rank * Self.sampleCount / ranks..<(rank + 1) * Self.sampleCount / ranks
-    model = ReverseModel(
-      architecture, layout: layout, kernels: kernels, groupCapacity: max(1, (share.count + laneCount - 1) / laneCount),
-      partCapacity: 1, forTraining: false)
+    self.layout = layout
     sampler = SamplerParts(
       process: ForwardProcess(
         schedule: schedule, scale: standardization.scale, shift: standardization.shift,
         elements: architecture.imageElements, seed: Self.seed, kernels: kernels),
       architecture: architecture, kernels: kernels)
-    parameters = layout.parameterBuffer()
   }
 
-  func readouts(batch: DiffusedBatch, groups: Int, into readouts: FloatBuffer) {
-    model.readouts(parameters, batch: batch, groups: groups, into: readouts)
+  /// A network with its parameters, as the sampler asks it.
+  private final class Network: ReadoutNetwork {
+    private let model: ReverseModel
+    private let parameters: FloatBuffer
+
+    init(_ model: ReverseModel, parameters: FloatBuffer) {
+      self.model = model
+      self.parameters = parameters
+      model.prepare(parameters)
+    }
+
+    func readouts(batch: DiffusedBatch, groups: Int, into readouts: FloatBuffer) {
+      model.readouts(parameters, batch: batch, groups: groups, into: readouts)
+    }
   }
 
   /// The times whose images are shown: evenly spread from the start to the end of the trajectory.
@@ -71,14 +79,16 @@ final class SampleTrajectory: ReadoutNetwork {
   /// - Returns: The moments, from the noisiest to the image, on all ranks.
   /// - Throws: `CollectiveError` where the ranks cannot exchange their images.
   func draw(_ parameters: FloatBuffer) throws -> [Moment] {
-    self.parameters = parameters
-    model.prepare(parameters)
     let wanted = Self.times(trajectoryLength: sampler.architecture.trajectoryLength)
     var own: [Float] = []
     if !share.isEmpty {
-      // Its memory is needed for seconds every few epochs only.
+      // Their memory is needed for seconds every few epochs only.
+      let model = ReverseModel(
+        sampler.architecture, layout: layout, kernels: sampler.kernels,
+        groupCapacity: (share.count + laneCount - 1) / laneCount, partCapacity: 1, forTraining: false)
       let trajectory = Sampler(
-        forwardProcess: sampler.process, network: self, colors: sampler.architecture.colorCount,
+        forwardProcess: sampler.process, network: Network(model, parameters: parameters),
+        colors: sampler.architecture.colorCount,
         width: sampler.architecture.spatialWidth, capacity: share.count, kernels: sampler.kernels)
       trajectory.sample(share, seed: Self.seed, wants: wanted.contains) { _, images in own += images }
     }

@@ -36,18 +36,17 @@ public final class Trainer {
     let kernels = try communicator.agree("choose the kernels") {
       try KernelChoice.kernels(requested: ProcessInfo.processInfo.environment["DPM_SIMD"])
     }
-    let data = try communicator.agree("load the data set") {
-      try TrainingData.load(requested.dataset.name, from: requested.dataset.path)
-    }
+    let hostData = try HostData.load(requested.dataset, on: communicator)
+    let (data, standardization) = (hostData.data, hostData.standardization)
     self.data = data
-    let (configuration, standardization) = try communicator.agree("check the configuration") {
+    let configuration = try communicator.agree("check the configuration") {
       let configuration = try requested.completed(for: data.train.shape)
       try Self.check(configuration, imageCount: data.train.count, rankCount: communicator.rankCount)
-      return (configuration, try Standardization(of: data.train))
+      return configuration
     }
     self.configuration = configuration
     try communicator.requireSameOnAllRanks([
-      "version": DPM.version, "configuration": configuration.json, "data set": data.train.digest() + data.test.digest(),
+      "version": DPM.version, "configuration": configuration.json, "data set": hostData.digest,
     ])
 
     let architecture = configuration.model
@@ -79,6 +78,7 @@ public final class Trainer {
       dataset: data.train, standardization: standardization, schedule: schedule, architecture: architecture,
       layout: layout, parameters: state.parameters, optimizer: state.optimizer, communicator: communicator,
       threads: configuration.distributed.threads, kernels: kernels)
+    step.release(state)
     learningRate = LearningRate(recipe)
     report = try RunReport(
       configuration: configuration, data: data, standardization: standardization, schedule: schedule, layout: layout,
@@ -123,8 +123,10 @@ public final class Trainer {
     let epochs = configuration.training.epochs
     let every = configuration.output.everyEpochs
     if configuration.output.plotsBeforeTraining && state.step == 0 {
+      try step.gather(state)
       try report.evaluate(epoch: 0)
       try report.drawFigures(epoch: 0)
+      step.release(state)
     }
     for epoch in state.step / stepsPerEpoch..<max(epochs, state.step / stepsPerEpoch) {
       if try trainEpoch(epoch, stepsPerEpoch: stepsPerEpoch) {
@@ -132,6 +134,7 @@ public final class Trainer {
         try step.gather(state)
         let signal = try communicator.maximum(of: StopRequest.pending?.rawValue ?? 0)
         try report.writeCheckpoint()
+        step.release(state)
         report.printStop(StopSignal(rawValue: signal))
         return StopSignal(rawValue: signal)
       }
@@ -141,6 +144,7 @@ public final class Trainer {
         try report.recordEpoch()
         try report.writeCheckpoint()
         try report.drawFigures(epoch: epoch + 1)
+        step.release(state)
       } else {
         try report.recordEpoch()
       }

@@ -64,6 +64,11 @@ public final class TrainingState {
   /// The buffers of which each rank updates its own ranges only (`TrainingStep.gather`).
   var scatteredBuffers: [FloatBuffer] { buffers.map(\.buffer).filter { $0 !== parameters } }
 
+  /// Gives back the memory of what other ranks keep of the moments and the average.
+  func releaseScattered(keeping ranges: [Range<Int>]) {
+    for buffer in scatteredBuffers { buffer.release(outside: ranges) }
+  }
+
   /// Gives all ranks what rank 0 has.
   ///
   /// - Throws: `CollectiveError` where the ranks cannot exchange it.

@@ -101,6 +101,9 @@ public final class TrainingStep {
     for buffer in state.scatteredBuffers { try exchange.gather(buffer) }
   }
 
+  /// Gives back the memory of what `gather` brought, once it has served.
+  public func release(_ state: TrainingState) { state.releaseScattered(keeping: ownedRanges) }
+
   /// Takes a step.
   ///
   /// - Parameters:

@@ -10,4 +10,7 @@ int cplatform_x86_level(void);
 /// Bytes of a core's second-level cache; 512 KiB where the system does not tell.
 long cplatform_l2_bytes(void);
 
+/// A file in memory, without a place in any file system; -1 where the system has no such thing.
+int cplatform_anonymous_file(const char *name);
+
 #endif

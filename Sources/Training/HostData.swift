@@ -1,0 +1,118 @@
+internal import Collectives
+internal import Datasets
+internal import Foundation
+internal import Tensors
+
+/// A run's images, in one copy for all ranks of a host, with what is computed from all of them.
+///
+/// The lowest rank of each host reads the files; the others map its memory. Where that is not possible (ranks in containers
+/// of their own), each reads its own copy.
+struct HostData {
+  var data: TrainingData
+  var standardization: Standardization
+  /// Of both sets; the same on all hosts, or the ranks would not train the same model.
+  var digest: String
+
+  /// Reads the data set; collective.
+  ///
+  /// - Throws: `InputError` for what is wrong with the files, the same on all ranks; `CollectiveError` where ranks fail.
+  static func load(_ dataset: Configuration.Dataset, on communicator: Communicator) throws -> HostData {
+    let topology = communicator.topology
+    let leader = topology.hostLeaders[communicator.rank]
+    let isShared = topology.ranks(onHostOf: communicator.rank).count > 1
+    var own = try communicator.agree("load the data set", ranksAtWork: topology.hostCount) {
+      try leader == communicator.rank ? HostData(dataset) : nil
+    }
+    guard communicator.rankCount > 1 else { return try own ?? HostData(dataset) }
+
+    var memory: MappedMemory?
+    if isShared, own != nil { memory = own?.moveToSharedMemory() }
+    let offer = try own.flatMap { own in
+      try memory.map { try JSONEncoder().encode(Offer(own, memory: $0)) }
+    }
+    let offers = try communicator.gather(Array(offer ?? Data()))
+    let attached = try communicator.agree("map the data set") {
+      try own ?? Offer.attached(offers[leader]) ?? HostData(dataset)
+    }
+    own = nil
+    return attached
+  }
+
+  /// Reads this process's own copy.
+  private init(_ dataset: Configuration.Dataset) throws {
+    data = try TrainingData.load(dataset.name, from: dataset.path)
+    standardization = try Standardization(of: data.train)
+    digest = data.train.digest() + data.test.digest()
+  }
+
+  fileprivate init(data: TrainingData, standardization: Standardization, digest: String) {
+    self.data = data
+    self.standardization = standardization
+    self.digest = digest
+  }
+
+  /// Copies the pixels to memory that others can map; nil, and nothing changes, where there is none.
+  private mutating func moveToSharedMemory() -> MappedMemory? {
+    let (train, test) = (data.train, data.test)
+    let trainBytes = train.count * train.shape.elements
+    guard let memory = MappedMemory(count: trainBytes + test.count * test.shape.elements) else { return nil }
+    train.withPixels { memory.bytes.copyMemory(from: UnsafeRawBufferPointer($0)) }
+    test.withPixels {
+      UnsafeMutableRawBufferPointer(rebasing: memory.bytes[trainBytes...]).copyMemory(from: UnsafeRawBufferPointer($0))
+    }
+    guard
+      let shared = try? TrainingData(
+        train: ImageDataset(name: train.name, shape: train.shape, count: train.count, memory: memory, offset: 0),
+        test: ImageDataset(name: test.name, shape: test.shape, count: test.count, memory: memory, offset: trainBytes))
+    else { preconditionFailure("the sets fitted each other before they moved") }
+    data = shared
+    return memory
+  }
+}
+
+/// What the other ranks of a host need to map its data.
+private struct Offer: Codable {
+  var process: Int32
+  var descriptor: Int32
+  var bytes: Int
+  var name: String
+  var colors: Int
+  var width: Int
+  var trainCount: Int
+  var testCount: Int
+  var scale: Double
+  var shift: Double
+  var digest: String
+
+  init(_ data: HostData, memory: MappedMemory) {
+    let (train, test) = (data.data.train, data.data.test)
+    process = getpid()
+    descriptor = memory.descriptor
+    bytes = memory.bytes.count
+    name = train.name
+    colors = train.shape.colors
+    width = train.shape.width
+    trainCount = train.count
+    testCount = test.count
+    scale = data.standardization.scale
+    shift = data.standardization.shift
+    digest = data.digest
+  }
+
+  /// The data that an encoded offer leads to; nil where there is none, or they cannot be seen from this process.
+  static func attached(_ encoded: [UInt8]) throws -> HostData? {
+    guard !encoded.isEmpty else { return nil }
+    let offer = try JSONDecoder().decode(Offer.self, from: Data(encoded))
+    guard let memory = MappedMemory(of: offer.process, descriptor: offer.descriptor, count: offer.bytes) else {
+      return nil
+    }
+    let shape = ImageShape(colors: offer.colors, height: offer.width, width: offer.width)
+    return HostData(
+      data: try TrainingData(
+        train: ImageDataset(name: offer.name, shape: shape, count: offer.trainCount, memory: memory, offset: 0),
+        test: ImageDataset(
+          name: offer.name, shape: shape, count: offer.testCount, memory: memory,
+          offset: offer.trainCount * shape.elements)),
+      standardization: Standardization(scale: offer.scale, shift: offer.shift), digest: offer.digest)
+  }
+}
