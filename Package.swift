@@ -45,6 +45,7 @@ let package = Package(
   name: "dpm",
   products: [
     .executable(name: "dpm-train", targets: ["dpm-train"]),
+    .executable(name: "dpm-evaluate", targets: ["dpm-evaluate"]),
     .executable(name: "dpm-benchmark", targets: ["dpm-benchmark"]),
   ],
   dependencies: [
@@ -85,6 +86,12 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: strict),
     .executableTarget(
+      name: "dpm-evaluate",
+      dependencies: [
+        "Collectives", "CommandSupport", "Tensors", "Training",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ], swiftSettings: strict),
+    .executableTarget(
       name: "dpm-benchmark",
       dependencies: [
         "Collectives", "Datasets", "CommandSupport", "Tensors", "Training",
@@ -118,7 +125,7 @@ let package = Package(
         "Collectives", "Datasets", "Diffusion", "KernelInterface", "Network", "Tensors", "Training", "TestSupport",
       ], swiftSettings: strict),
     .testTarget(
-      name: "CommandTests", dependencies: ["Tensors", "TestSupport", "dpm-train", "dpm-benchmark"],
+      name: "CommandTests", dependencies: ["Tensors", "TestSupport", "dpm-train", "dpm-evaluate", "dpm-benchmark"],
       swiftSettings: strict),
   ]
 )

@@ -107,6 +107,17 @@ public struct NoiseSchedule: Sendable {
   /// The weight of x_t in μ_q: √α_t·(1 - ᾱ_{t-1})/(1 - ᾱ_t).
   public func posteriorWeightOfNoisy(at t: Int) -> Double { (1 - beta[t]).squareRoot() * varianceRatio(at: t) }
 
+  /// h(σ²) = ½·ln(2πe·σ²), the entropy of a Gaussian in nats, from ln σ².
+  public static func entropy(ofLogVariance logVariance: Double) -> Double {
+    0.5 * (1 + log(2 * Double.pi) + logVariance)
+  }
+
+  /// ln sigmoid(x + logit p): how the logarithm of σ_θ² comes from the readout.
+  public static func logSigmoid(_ x: Double, offsetBy p: Double) -> Double {
+    // sigmoid(x + logit p) = p/(p + (1 - p)·e^{-x}), without the cancellation near p = 1.
+    log(p) - log(p + (1 - p) * exp(-x))
+  }
+
   /// h(β_0) - h(1-ᾱ_{T-1}) + h(1) - h(1), in nats: the part of J that no parameter changes.
   public var entropyTerms: Double { 0.5 * (log(beta[0]) - log(cumulativeNoise[trajectoryLength - 1])) }
 

@@ -16,6 +16,9 @@ public struct OpenBLAS {
   public let coreName: String
   private let factorize: Factorize
   private let formOrthogonal: FormOrthogonal
+  private let addOuterProducts: AddOuterProducts
+  private let factorizePositive: TriangularTask
+  private let invertPositive: TriangularTask
 
   private typealias Pointer = UnsafeMutablePointer<Int32>
   private typealias Floats = UnsafeMutablePointer<Float>
@@ -28,6 +31,16 @@ public struct OpenBLAS {
     @convention(c) (
       Pointer, Pointer, Pointer, Floats, Pointer, Floats, Floats, Pointer, Pointer
     ) -> Void
+
+  private typealias Doubles = UnsafeMutablePointer<Double>
+  /// dsyrk(uplo, trans, n, k, alpha, a, lda, beta, c, ldc).
+  private typealias AddOuterProducts =
+    @convention(c) (
+      UnsafePointer<CChar>, UnsafePointer<CChar>, Pointer, Pointer, Doubles, UnsafePointer<Double>, Pointer, Doubles,
+      Doubles, Pointer
+    ) -> Void
+  /// dpotrf and dpotri(uplo, n, a, lda, info).
+  private typealias TriangularTask = @convention(c) (UnsafePointer<CChar>, Pointer, Doubles, Pointer, Pointer) -> Void
 
   /// Loads the library.
   ///
@@ -46,12 +59,17 @@ public struct OpenBLAS {
       throw InputError(names[0], found: "not found", expected: "OpenBLAS (Debian: libopenblas0-pthread)")
     }
     guard let factorize = dlsym(library, "sgeqrf_"), let formOrthogonal = dlsym(library, "sorgqr_"),
+      let addOuterProducts = dlsym(library, "dsyrk_"), let factorizePositive = dlsym(library, "dpotrf_"),
+      let invertPositive = dlsym(library, "dpotri_"),
       let coreName = dlsym(library, "openblas_get_corename")
     else {
       throw InputError(names[0], found: "no LAPACK in it", expected: "OpenBLAS with LAPACK")
     }
     self.factorize = unsafeBitCast(factorize, to: Factorize.self)
     self.formOrthogonal = unsafeBitCast(formOrthogonal, to: FormOrthogonal.self)
+    self.addOuterProducts = unsafeBitCast(addOuterProducts, to: AddOuterProducts.self)
+    self.factorizePositive = unsafeBitCast(factorizePositive, to: TriangularTask.self)
+    self.invertPositive = unsafeBitCast(invertPositive, to: TriangularTask.self)
     let name = unsafeBitCast(coreName, to: (@convention(c) () -> UnsafePointer<CChar>?).self)()
     self.coreName = name.map { String(cString: $0) } ?? "unknown"
   }
@@ -79,5 +97,31 @@ public struct OpenBLAS {
     for column in 0..<columns where signs[column] < 0 {
       for row in 0..<rows { matrix[column * rows + row].negate() }
     }
+  }
+
+  /// Adds Σ x·xᵀ over some vectors to the lower triangle of a matrix.
+  ///
+  /// - Parameters:
+  ///   - vectors: `count` of them or more, `size` numbers each.
+  ///   - matrix: `size` columns of `size` numbers.
+  public func addProducts(of vectors: [Double], count: Int, size: Int, to matrix: inout [Double]) {
+    precondition(vectors.count >= count * size && matrix.count == size * size, "vectors and matrix of other sizes")
+    var (n, k, one, leading) = (Int32(size), Int32(count), 1.0, Int32(size))
+    var (beta, columns) = (1.0, Int32(size))
+    addOuterProducts("L", "N", &n, &k, &one, vectors, &leading, &beta, &matrix, &columns)
+  }
+
+  /// Replaces the lower triangle of a symmetric, positive definite matrix by that of its inverse.
+  ///
+  /// - Parameter matrix: `size` columns of `size` numbers.
+  /// - Returns: The logarithm of its determinant; nil where it is not positive definite.
+  public func invert(_ matrix: inout [Double], size: Int) -> Double? {
+    precondition(matrix.count == size * size, "a square matrix has as many rows as columns")
+    var (n, leading, status) = (Int32(size), Int32(size), Int32(0))
+    factorizePositive("L", &n, &matrix, &leading, &status)
+    guard status == 0 else { return nil }
+    let logDeterminant = (0..<size).reduce(0) { $0 + 2 * log(matrix[$1 * (size + 1)]) }
+    invertPositive("L", &n, &matrix, &leading, &status)
+    return status == 0 ? logDeterminant : nil
   }
 }

@@ -86,10 +86,11 @@ final class SampleTrajectory {
       let model = ReverseModel(
         sampler.architecture, layout: layout, kernels: sampler.kernels,
         groupCapacity: (share.count + laneCount - 1) / laneCount, partCapacity: 1, forTraining: false)
+      let architecture = sampler.architecture
       let trajectory = Sampler(
         forwardProcess: sampler.process, network: Network(model, parameters: parameters),
-        colors: sampler.architecture.colorCount,
-        width: sampler.architecture.spatialWidth, capacity: share.count, kernels: sampler.kernels)
+        colors: architecture.colorCount, width: architecture.spatialWidth, capacity: share.count,
+        kernels: sampler.kernels)
       trajectory.sample(share, seed: Self.seed, wants: wanted.contains) { _, images in own += images }
     }
     let gathered = try communicator.gather(own.withUnsafeBytes { Array($0) })

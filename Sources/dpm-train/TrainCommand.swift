@@ -86,11 +86,6 @@ struct TrainCommand: RankedCommand {
     var resume: ResumeRequest
   }
 
-  /// A flag in both of its spellings.
-  private static func names(_ name: String) -> NameSpecification {
-    [.customLong(name), .customLong(name.replacing("-", with: "_"))]
-  }
-
   func plan() throws -> Plan {
     if resume, let resumeFile {
       throw InputError("--resume-file", found: resumeFile, expected: "either it or --resume")
@@ -132,18 +127,8 @@ struct TrainCommand: RankedCommand {
 
   static func run(_ plan: Plan, on communicator: Communicator) throws -> Int32 {
     StopRequest.install()
-    var bar = ProgressBar()
-    let console = RunConsole(
-      line: { line in
-        bar.clear()
-        FileHandle.standardOutput.write(Data("\(line)\n".utf8))
-      },
-      warn: { text in
-        bar.clear()
-        FileHandle.standardError.write(Data("warning: \(text)\n".utf8))
-      },
-      progress: { fraction, text in bar.show(fraction, text()) })
-    let trainer = try Trainer(plan.configuration, resume: plan.resume, communicator: communicator, console: console)
+    let trainer = try Trainer(
+      plan.configuration, resume: plan.resume, communicator: communicator, console: Terminal().console())
     let signal = try trainer.run()
     return signal == .interrupt ? ExitStatus.interrupted : ExitStatus.success
   }

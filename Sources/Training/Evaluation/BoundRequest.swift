@@ -1,0 +1,61 @@
+public import Tensors
+
+/// What `dpm-evaluate` is asked for.
+public struct BoundRequest: Sendable {
+  /// Which of a data set's two sets.
+  public enum Split: String, CaseIterable, Sendable {
+    /// The images that were not trained on.
+    case test
+    /// The training set.
+    case train
+    /// The test set, then the training set.
+    case both
+  }
+
+  /// The checkpoint's file.
+  public var checkpoint: String
+  /// Which images.
+  public var split = Split.test
+  /// The folder with the data set; nil for that of the checkpoint's configuration, or the environment's.
+  public var dataFolder: String?
+  /// How many images, the first of the set; nil for all.
+  public var images: Int?
+  /// Rounds of times and noise are added until the standard error, in bits/pixel, is at most this; nil for one round.
+  public var standardError: Double?
+  /// Whether every t is computed for every image, in place of one drawn t.
+  public var isExact = false
+  /// What times and noise are keyed by.
+  public var seed: UInt64 = 1
+  /// Receives a line an image; nil for no such file.
+  public var perImageFile: String?
+  /// Receives a line a time, and its plot beside it; nil for no such file.
+  public var perStepFile: String?
+  /// Whether files that exist are replaced.
+  public var overwrites = false
+
+  /// Asks for a checkpoint's bound on the test set; see the properties.
+  public init(checkpoint: String) { self.checkpoint = checkpoint }
+
+  /// Checks what can be checked before any work.
+  ///
+  /// - Throws: `InputError` with the flag, its value and what is expected.
+  public func validate() throws(InputError) {
+    if let images, images < 1 { throw InputError("--images", found: "\(images)", expected: "1 or more") }
+    if let standardError, !(standardError > 0 && standardError.isFinite) {
+      throw InputError("--standard-error", found: "\(standardError)", expected: "bits/pixel above 0")
+    }
+    if isExact, standardError != nil {
+      throw InputError("--exact", found: "--standard-error beside it", expected: "one of the two")
+    }
+    for (flag, path) in [("--per-image", perImageFile), ("--per-step", perStepFile)] {
+      guard let path else { continue }
+      guard path.hasSuffix(".csv") else { throw InputError(flag, found: path, expected: "a name that ends in .csv") }
+      for file in path == perStepFile ? [path, plotPath(of: path, "png"), plotPath(of: path, "pdf")] : [path] {
+        try OutputFile.check(file, flag: flag, overwrites: overwrites)
+      }
+    }
+  }
+
+  /// The plot beside a file of numbers.
+  func plotPath(of path: String, _ type: String) -> String { "\(path.dropLast(4)).\(type)" }
+}

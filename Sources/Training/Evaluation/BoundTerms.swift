@@ -1,0 +1,153 @@
+internal import Collectives
+internal import Datasets
+internal import Diffusion
+internal import KernelInterface
+internal import Network
+internal import Tensors
+
+/// The terms of the bound: every image's KL divergence at a time t, on all ranks.
+///
+/// Noise depends on seed, step and image alone, and a lane's arithmetic on nothing but that lane: any number of ranks, each
+/// computing a contiguous share, finds the same bits.
+final class BoundTerms {
+  /// Of every image, summed over its C·H·W elements, in nats.
+  struct Terms {
+    /// KL(q(x_{t-1}|x_t, x_0) ‖ p(x_{t-1}|x_t)).
+    var divergence: [Double]
+    /// The differential entropy of p(x_{t-1}|x_t); empty unless asked for.
+    var modelEntropy: [Double]
+  }
+
+  /// Images, the first of the data set.
+  let count: Int
+  let schedule: NoiseSchedule
+  private let dataset: ImageDataset
+  private let parameters: FloatBuffer
+  private let forwardProcess: ForwardProcess
+  private let model: ReverseModel
+  private let batch: DiffusedBatch
+  private let readouts: FloatBuffer
+  private let images = LaneImages()
+  private let communicator: Communicator
+  private let kernels: any KernelSet
+  /// Lane groups that are computed together: enough for the dense branch's weights to be read seldom.
+  private static let groupsAtOnce = 8
+
+  /// - Parameter count: How many images; the first of the data set.
+  init(
+    dataset: ImageDataset, count: Int, standardization: Standardization, schedule: NoiseSchedule,
+    architecture: Architecture, layout: ParameterLayout, parameters: FloatBuffer, seed: UInt64,
+    communicator: Communicator, kernels: any KernelSet
+  ) {
+    self.dataset = dataset
+    self.count = count
+    self.schedule = schedule
+    self.parameters = parameters
+    self.communicator = communicator
+    self.kernels = kernels
+    forwardProcess = ForwardProcess(
+      schedule: schedule, scale: standardization.scale, shift: standardization.shift,
+      elements: dataset.shape.elements, seed: seed, isEvaluation: true, kernels: kernels)
+    model = ReverseModel(
+      architecture, layout: layout, kernels: kernels, groupCapacity: Self.groupsAtOnce, partCapacity: 1,
+      forTraining: false)
+    model.prepare(parameters)
+    batch = DiffusedBatch(
+      colors: architecture.colorCount, width: architecture.spatialWidth, basisCount: architecture.temporalBasisCount,
+      groupCapacity: Self.groupsAtOnce)
+    readouts = FloatBuffer(count: Self.groupsAtOnce * 2 * batch.targetStride)
+  }
+
+  /// Computes the terms of all images; collective.
+  ///
+  /// - Parameters:
+  ///   - step: What the noise is keyed by beside seed and image.
+  ///   - time: t of each image.
+  ///   - withEntropy: Whether the model's entropy is wanted too.
+  ///   - progress: Told which fraction of this rank's share is done.
+  /// - Throws: `CollectiveError` where the ranks cannot exchange their terms.
+  func terms(
+    step: Int, time: (Int) -> Int, withEntropy: Bool = false, progress: (Double) -> Void = { _ in }
+  ) throws -> Terms {
+    var terms = Terms(
+      divergence: [Double](repeating: 0, count: count),
+      modelEntropy: [Double](repeating: 0, count: withEntropy ? count : 0))
+    let groupCount = (count + laneCount - 1) / laneCount
+    let (rank, ranks) = (communicator.rank, communicator.rankCount)
+    let share = rank * groupCount / ranks..<(rank + 1) * groupCount / ranks
+    var first = share.lowerBound
+    while first < share.upperBound {
+      let next = min(first + Self.groupsAtOnce, share.upperBound)
+      compute(first..<next, step: step, time: time, into: &terms)
+      progress(Double(next - share.lowerBound) / Double(share.count))
+      first = next
+    }
+    // Every image has a value on one rank and zeros elsewhere, so these sums are exact.
+    guard ranks > 1 else { return terms }
+    return Terms(
+      divergence: try communicator.sum(terms.divergence),
+      modelEntropy: withEntropy ? try communicator.sum(terms.modelEntropy) : [])
+  }
+
+  private func indices(_ group: Int) -> Range<Int> { group * laneCount..<min((group + 1) * laneCount, count) }
+
+  private func compute(_ groups: Range<Int>, step: Int, time: (Int) -> Int, into terms: inout Terms) {
+    let elements = dataset.shape.elements
+    dataset.withPixels { pixels in
+      guard let base = pixels.baseAddress else { return }
+      for group in groups {
+        images.count = 0
+        for index in indices(group) { images.append(pixels: base + index * elements, index: index, time: time(index)) }
+        forwardProcess.diffuse(images, step: step, gradientWeight: 0, into: batch, group: group - groups.lowerBound)
+      }
+    }
+    model.readouts(parameters, batch: batch, groups: groups.count, into: readouts)
+    for group in groups {
+      let place = group - groups.lowerBound
+      if !terms.modelEntropy.isEmpty {
+        for index in indices(group) {
+          terms.modelEntropy[index] = entropy(place, lane: index - group * laneCount, beta: schedule.beta[time(index)])
+        }
+      }
+      let lanes = divergence(place)
+      for index in indices(group) { terms.divergence[index] = lanes[index - group * laneCount] }
+    }
+  }
+
+  /// KL of 16 images; their readouts are overwritten.
+  private func divergence(_ place: Int) -> SIMD16<Double> {
+    let pixels = batch.width * batch.width
+    let inverseRootLength = 1 / Float(schedule.trajectoryLength).squareRoot()
+    var lanes = SIMD16<Double>()
+    withUnsafeTemporaryAllocation(of: Float.self, capacity: laneCount) { divergence in
+      guard let sums = divergence.baseAddress else { return }
+      for row in 0..<batch.colors * batch.width {
+        let (color, y) = row.quotientAndRemainder(dividingBy: batch.width)
+        let offset = y * batch.width * laneCount
+        let mean = readouts.pointer + (2 * place * batch.colors + 2 * color) * pixels * laneCount + offset
+        sums.update(repeating: 0, count: laneCount)
+        kernels.objective(
+          mean: mean, logit: mean + pixels * laneCount,
+          target: batch.target(place) + color * pixels * laneCount + offset, columns: batch.width,
+          inverseRootLength: inverseRootLength, coefficients: batch.coefficients(place), divergence: sums)
+        for lane in 0..<laneCount { lanes[lane] += Double(sums[lane]) }
+      }
+    }
+    return lanes
+  }
+
+  /// Σ ½·ln(2πe·σ_θ²) over an image's elements, σ_θ² = sigmoid(g/√T + logit β).
+  private func entropy(_ place: Int, lane: Int, beta: Double) -> Double {
+    let pixels = batch.width * batch.width
+    let rootLength = Double(schedule.trajectoryLength).squareRoot()
+    var sum = 0.0
+    for color in 0..<batch.colors {
+      let logits = readouts.pointer + (2 * place * batch.colors + 2 * color + 1) * pixels * laneCount + lane
+      for pixel in 0..<pixels {
+        sum += NoiseSchedule.entropy(
+          ofLogVariance: NoiseSchedule.logSigmoid(Double(logits[pixel * laneCount]) / rootLength, offsetBy: beta))
+      }
+    }
+    return sum
+  }
+}

@@ -1,0 +1,114 @@
+#if canImport(Glibc)
+  internal import Glibc
+#elseif canImport(Musl)
+  internal import Musl
+#endif
+
+public import Datasets
+public import Tensors
+
+/// What models without any learning reach on the same data: a bound means something only beside them.
+///
+/// Gaussians fitted to the training set, with the test set's mean log-likelihood above that of N(0, I); all in bits/pixel of
+/// the standardized, dequantized data (model.md, "Objective").
+public struct TrivialModels: Equatable, Sendable {
+  /// One Gaussian for each value of a pixel, independent of the others.
+  public var independentPixels: Double
+  /// One Gaussian with full covariance; nil where an image has too many values for it.
+  public var fullCovariance: Double?
+
+  /// A full covariance of more values than this takes more than 128 MiB and minutes.
+  static let mostElements = 4096
+
+  /// Fits to one set and evaluates on another; on this process alone.
+  public init(
+    fittedTo train: ImageDataset, evaluatedOn test: ImageDataset, standardization: Standardization, openBLAS: OpenBLAS
+  ) {
+    let elements = train.shape.elements
+    let isFull = elements <= Self.mostElements
+    let (fitted, evaluated) = (
+      PixelMoments(train, openBLAS: isFull ? openBLAS : nil), PixelMoments(test, openBLAS: isFull ? openBLAS : nil)
+    )
+    // In units of the standardized data; dequantization adds a uniform variable of the width of a grey level.
+    let unit = standardization.greyLevelWidth * standardization.greyLevelWidth
+    let noise = unit / 12
+    let means = zip(evaluated.means, fitted.means).map { ($0 - $1) }
+    let perPixel = 1 / (Double(train.shape.height * train.shape.width) * 2 * log(2))
+    // -½·(ln|Σ| + tr(Σ⁻¹·M) - d): M the second moments of the evaluated set around the fitted means.
+    var sum = 0.0
+    for element in 0..<elements {
+      let variance = fitted.variance(element) * unit + noise
+      let moment = (evaluated.variance(element) + means[element] * means[element]) * unit + noise
+      sum += log(variance) + moment / variance - 1
+    }
+    independentPixels = -sum * perPixel
+    guard isFull else { return }
+    var covariance = fitted.covariances
+    var moments = evaluated.covariances
+    for row in 0..<elements {
+      for column in 0...row {
+        let index = column * elements + row
+        covariance[index] = covariance[index] * unit + (row == column ? noise : 0)
+        moments[index] = (moments[index] + means[row] * means[column]) * unit + (row == column ? noise : 0)
+      }
+    }
+    guard let logDeterminant = openBLAS.invert(&covariance, size: elements) else { return }
+    var trace = 0.0
+    for column in 0..<elements {
+      for row in column..<elements {
+        trace += (row == column ? 1 : 2) * covariance[column * elements + row] * moments[column * elements + row]
+      }
+    }
+    fullCovariance = -(logDeterminant + trace - Double(elements)) * perPixel
+  }
+}
+
+/// Means and covariances of a set's pixels, in grey levels; sums of integers, exact in any order.
+private struct PixelMoments {
+  let means: [Double]
+  /// The lower triangle, column after column; the diagonal alone is filled where no full covariance is wanted.
+  private(set) var covariances: [Double]
+  private let elements: Int
+  private let isFull: Bool
+
+  init(_ dataset: ImageDataset, openBLAS: OpenBLAS?) {
+    let elements = dataset.shape.elements
+    let isFull = openBLAS != nil
+    var sums = [Double](repeating: 0, count: elements)
+    var squares = [Double](repeating: 0, count: isFull ? elements * elements : elements)
+    let blockCount = 256
+    var block = [Double](repeating: 0, count: blockCount * elements)
+    dataset.withPixels { pixels in
+      for first in stride(from: 0, to: dataset.count, by: blockCount) {
+        let count = min(blockCount, dataset.count - first)
+        for image in 0..<count {
+          for element in 0..<elements {
+            let value = Double(pixels[(first + image) * elements + element])
+            block[image * elements + element] = value
+            sums[element] += value
+            if !isFull { squares[element] += value * value }
+          }
+        }
+        openBLAS?.addProducts(of: block, count: count, size: elements, to: &squares)
+      }
+    }
+    self.elements = elements
+    self.isFull = isFull
+    let total = Double(dataset.count)
+    let means = sums.map { $0 / total }
+    if isFull {
+      for column in 0..<elements {
+        for row in column..<elements {
+          let index = column * elements + row
+          squares[index] = squares[index] / total - means[row] * means[column]
+        }
+      }
+    } else {
+      for element in 0..<elements { squares[element] = squares[element] / total - means[element] * means[element] }
+    }
+    self.means = means
+    covariances = squares
+  }
+
+  func variance(_ element: Int) -> Double { covariances[isFull ? element * (elements + 1) : element] }
+}

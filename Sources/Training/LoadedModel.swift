@@ -1,0 +1,62 @@
+internal import Collectives
+internal import Datasets
+internal import Diffusion
+internal import Foundation
+internal import KernelInterface
+internal import Network
+internal import Tensors
+
+/// A checkpoint's model, ready to be evaluated or sampled from.
+struct LoadedModel {
+  let path: String
+  let checkpoint: Checkpoint
+  let layout: ParameterLayout
+  let schedule: NoiseSchedule
+  let standardization: Standardization
+  /// The averaged parameters where the checkpoint has them, else its parameters.
+  let parameters: FloatBuffer
+  let isAverage: Bool
+  let kernels: any KernelSet
+
+  /// Every rank reads the file; collective.
+  ///
+  /// - Throws: `InputError` for what is wrong with it, the same on all ranks.
+  init(contentsOf path: String, on communicator: Communicator) throws {
+    kernels = try communicator.agree("choose the kernels") {
+      try KernelChoice.kernels(requested: ProcessInfo.processInfo.environment["DPM_SIMD"])
+    }
+    let (file, layout, parameters) = try communicator.agree("read the checkpoint") {
+      let file = try CheckpointFile(contentsOf: path)
+      let layout = ParameterLayout(file.checkpoint.architecture)
+      let parameters = layout.parameterBuffer()
+      try file.load(into: [(prefix: file.prefixes.contains("average.") ? "average." : "", buffer: parameters)])
+      return (file, layout, parameters)
+    }
+    self.path = path
+    self.layout = layout
+    self.parameters = parameters
+    checkpoint = file.checkpoint
+    isAverage = file.prefixes.contains("average.")
+    standardization = Standardization(scale: checkpoint.scale, shift: checkpoint.shift)
+    let model = checkpoint.architecture
+    schedule = NoiseSchedule(
+      trajectoryLength: model.trajectoryLength, temporalBasisCount: model.temporalBasisCount,
+      firstStepBeta: model.firstStepBeta)
+    try communicator.requireSameOnAllRanks([
+      "version": DPM.version, "checkpoint": "\(checkpoint.configuration.json) step \(checkpoint.step)",
+    ])
+  }
+
+  /// What a report says of the model.
+  var description: String {
+    "epoch \(checkpoint.epoch), step \(checkpoint.step), \(isAverage ? "averaged parameters" : "parameters as trained")"
+  }
+
+  /// Where the data set is read from: the flag's folder, the one that the model was trained on, or the environment's.
+  func dataset(folder: String?) -> Configuration.Dataset {
+    var dataset = checkpoint.configuration.dataset
+    let trained = dataset.path.flatMap { FileManager.default.fileExists(atPath: $0) ? $0 : nil }
+    dataset.path = folder ?? trained ?? ProcessInfo.processInfo.environment["DPM_DATA_DIR"]
+    return dataset
+  }
+}

@@ -1,0 +1,114 @@
+import ArgumentParser
+import Collectives
+import CommandSupport
+import Foundation
+import Tensors
+import Training
+
+@main
+struct EvaluateCommand: RankedCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "dpm-evaluate",
+    abstract: "Computes the bound on the log-likelihood of a checkpoint's model.",
+    usage: """
+      dpm-evaluate runs/NAME/checkpoints/epoch-0100.safetensors          on the test set
+      mpirun -n 2 dpm-evaluate CHECKPOINT --split both --json            on both sets, for other programs
+      dpm-evaluate CHECKPOINT --exact --images 100 --per-step steps.csv  every step of 100 images
+      """,
+    discussion: """
+      K - L_null is the bound above the likelihood under N(0, I), in bits/pixel: higher is better, -J of the training's log.
+      Beside it stand what trivial models reach on the same data, and the ceiling that the fixed first step leaves.
+      """,
+    version: DPM.version)
+
+  @Argument(help: ArgumentHelp("A checkpoint.", valueName: "checkpoint"))
+  var checkpoint: String
+  @Option(help: "Which images: test, train or both.")
+  var split = "test"
+  @Option(
+    name: names("data-dir"),
+    help: ArgumentHelp("The folder with the data set; else the one trained on, or DPM_DATA_DIR.", valueName: "folder"))
+  var dataDir: String?
+  @Option(help: ArgumentHelp("How many images, the first of the set; all if not given.", valueName: "count"))
+  var images: Int?
+  @Option(
+    name: names("standard-error"),
+    help: ArgumentHelp("Draw further t until the standard error is at most this.", valueName: "bits/pixel"))
+  var standardError: Double?
+  @Flag(help: "Compute every t in place of one drawn t an image: T - 1 times the work.")
+  var exact = false
+  @Option(help: "What times and noise are keyed by.")
+  var seed: UInt64 = 1
+  @Option(name: names("per-image"), help: ArgumentHelp("Write each image's bound.", valueName: "file.csv"))
+  var perImage: String?
+  @Option(
+    name: names("per-step"),
+    help: ArgumentHelp("Write the bound's terms by t, and a plot beside.", valueName: "file.csv"))
+  var perStep: String?
+  @Flag(help: "Replace files that exist.")
+  var force = false
+  @Flag(help: "Print one JSON object.")
+  var json = false
+
+  /// What the options come to.
+  struct Plan {
+    var request: BoundRequest
+    var isJSON: Bool
+  }
+
+  func plan() throws -> Plan {
+    guard let split = BoundRequest.Split(rawValue: split) else {
+      throw InputError("--split", found: "\"\(split)\"", expected: "test, train or both")
+    }
+    var request = BoundRequest(checkpoint: checkpoint)
+    request.split = split
+    request.dataFolder = dataDir
+    request.images = images
+    request.standardError = standardError
+    request.isExact = exact
+    request.seed = seed
+    request.perImageFile = perImage
+    request.perStepFile = perStep
+    request.overwrites = force
+    try request.validate()
+    return Plan(request: request, isJSON: json)
+  }
+
+  static func run(_ plan: Plan, on communicator: Communicator) throws -> Int32 {
+    let terminal = Terminal()
+    let reports = try BoundEvaluation(plan.request).run(
+      on: communicator, console: plan.isJSON ? terminal.console(printing: false) : terminal.console())
+    guard communicator.isRankZero else { return ExitStatus.success }
+    terminal.clear()
+    if plan.isJSON {
+      let encoder = JSONEncoder()
+      encoder.outputFormatting = [.sortedKeys]
+      print(String(decoding: try encoder.encode(Reports(reports)), as: UTF8.self))
+    } else {
+      for report in reports { print(report.text) }
+    }
+    return ExitStatus.success
+  }
+
+  static func main() { start() }
+}
+
+/// One object: the first set's numbers, a second set's under its name.
+private struct Reports: Encodable {
+  let reports: [BoundReport]
+
+  init(_ reports: [BoundReport]) { self.reports = reports }
+
+  private struct Key: CodingKey {
+    let stringValue: String
+    var intValue: Int? { nil }
+    init(stringValue: String) { self.stringValue = stringValue }
+    init?(intValue: Int) { nil }
+  }
+
+  func encode(to encoder: any Encoder) throws {
+    try reports.first?.encode(to: encoder)
+    var values = encoder.container(keyedBy: Key.self)
+    for report in reports.dropFirst() { try values.encode(report, forKey: Key(stringValue: report.split)) }
+  }
+}
