@@ -46,6 +46,7 @@ let package = Package(
   products: [
     .executable(name: "dpm-train", targets: ["dpm-train"]),
     .executable(name: "dpm-evaluate", targets: ["dpm-evaluate"]),
+    .executable(name: "dpm-sample", targets: ["dpm-sample"]),
     .executable(name: "dpm-benchmark", targets: ["dpm-benchmark"]),
   ],
   dependencies: [
@@ -57,6 +58,9 @@ let package = Package(
     .systemLibrary(name: "CMPI", pkgConfig: "mpi-c", providers: [.apt(["libopenmpi-dev"])]),
     .systemLibrary(name: "CCairo", pkgConfig: "cairo", providers: [.apt(["libcairo2-dev"])]),
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+    .systemLibrary(name: "CGdkPixbuf", pkgConfig: "gdk-pixbuf-2.0", providers: [.apt(["libgdk-pixbuf-2.0-dev"])]),
+    .systemLibrary(name: "CGif", providers: [.apt(["libgif-dev"])]),
+    .target(name: "CPicture", dependencies: ["CGdkPixbuf"]),
     .target(name: "CPlatform"),
 
     // In the order of the data's path; each imports only what stands above it.
@@ -67,12 +71,13 @@ let package = Package(
     .target(name: "Datasets", dependencies: ["CZlib", "Tensors"], swiftSettings: strict),
     .target(name: "Diffusion", dependencies: ["KernelInterface", "Tensors"], swiftSettings: strict),
     .target(name: "Collectives", dependencies: ["CMPI", "Tensors"], swiftSettings: strict),
+    .target(name: "Pictures", dependencies: ["CCairo", "CGif", "CPicture", "Tensors"], swiftSettings: strict),
     .target(name: "Figures", dependencies: ["CCairo", "Tensors"], swiftSettings: strict),
     .target(name: "Network", dependencies: ["KernelInterface", "Tensors", "Diffusion"], swiftSettings: strict),
     .target(
       name: "Training",
       dependencies: [
-        "CZlib", "Tensors", "Datasets", "Diffusion", "Collectives", "Figures", "Network", "Yams",
+        "CZlib", "Tensors", "Datasets", "Diffusion", "Collectives", "Figures", "Network", "Pictures", "Yams",
       ], swiftSettings: strict),
     .target(
       name: "CommandSupport",
@@ -89,6 +94,12 @@ let package = Package(
       name: "dpm-evaluate",
       dependencies: [
         "Collectives", "CommandSupport", "Tensors", "Training",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ], swiftSettings: strict),
+    .executableTarget(
+      name: "dpm-sample",
+      dependencies: [
+        "Collectives", "CommandSupport", "Pictures", "Tensors", "Training",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: strict),
     .executableTarget(
@@ -125,7 +136,8 @@ let package = Package(
         "Collectives", "Datasets", "Diffusion", "KernelInterface", "Network", "Tensors", "Training", "TestSupport",
       ], swiftSettings: strict),
     .testTarget(
-      name: "CommandTests", dependencies: ["Tensors", "TestSupport", "dpm-train", "dpm-evaluate", "dpm-benchmark"],
+      name: "CommandTests",
+      dependencies: ["Tensors", "TestSupport", "Pictures", "dpm-train", "dpm-evaluate", "dpm-sample", "dpm-benchmark"],
       swiftSettings: strict),
   ]
 )

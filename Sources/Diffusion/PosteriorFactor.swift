@@ -92,3 +92,31 @@ public struct InpaintingFactor: PosteriorFactor {
     }
   }
 }
+
+/// Reconstruction: a real image diffused to a time t, from where the trajectory runs back; nothing else is asked of it.
+public struct ReconstructionFactor: PosteriorFactor {
+  /// The true images x_0 in lanes, [group][C·H·W][16].
+  public let images: FloatBuffer
+  private let signal: Float
+  private let noise: Float
+
+  /// Keeps true images; the sampler's starting noise becomes their ε.
+  ///
+  /// - Parameter time: t, what the sampler starts from.
+  public init(images: FloatBuffer, schedule: NoiseSchedule, time: Int) {
+    self.images = images
+    signal = Float(schedule.cumulativeAlpha[time].squareRoot())
+    noise = Float((1 - schedule.cumulativeAlpha[time]).squareRoot())
+  }
+
+  /// x_t = √ᾱ_t·x_0 + √(1 - ᾱ_t)·ε.
+  public func start(_ image: UnsafeMutableBufferPointer<Float>, group: Int) {
+    let first = group * image.count
+    for index in image.indices { image[index] = signal * images.pointer[first + index] + noise * image[index] }
+  }
+
+  /// Leaves every step as it is.
+  public func modify(
+    mean: UnsafeMutableBufferPointer<Float>, deviation: UnsafeMutableBufferPointer<Float>, group: Int
+  ) {}
+}

@@ -50,11 +50,13 @@ public final class Sampler {
   ///   - samples: Which samples, by their numbers in the seed's endless sequence.
   ///   - seed: Chooses the sequence.
   ///   - factor: r(x), or nil for plain samples.
+  ///   - startTime: The first time whose step is taken, of an x_t that `factor` makes; nil for T-1.
   ///   - stopAfter: The last time whose step is taken; 1 is the end of the trajectory.
   ///   - wants: Whether x_t is to be visited, for t from T-1 (the start) to 0 (the samples).
   ///   - visit: Called with t and x_t, standardized, [samples][C][H][W].
   public func sample(
-    _ samples: Range<Int>, seed: UInt64, factor: (any PosteriorFactor)? = nil, stopAfter lastTime: Int = 1,
+    _ samples: Range<Int>, seed: UInt64, factor: (any PosteriorFactor)? = nil, from startTime: Int? = nil,
+    stopAfter lastTime: Int = 1,
     wants: (Int) -> Bool, visit: (Int, [Float]) throws -> Void
   ) rethrows {
     guard !samples.isEmpty else { return }
@@ -63,7 +65,7 @@ public final class Sampler {
     for lane in 0..<groups * laneCount {
       indices[lane] = UInt32(truncatingIfNeeded: min(samples.lowerBound + lane, samples.upperBound - 1))
     }
-    let firstTime = forwardProcess.schedule.trajectoryLength - 1
+    let firstTime = startTime ?? forwardProcess.schedule.trajectoryLength - 1
     let start = CounterRandom(seed: seed, purpose: .samplingStart, step: 0)
     for group in 0..<groups {
       draw(start, into: image, group)

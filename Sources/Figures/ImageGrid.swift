@@ -15,6 +15,9 @@ public struct ImageGrid: Sendable {
   /// A line below the grid; empty for none.
   public var caption: String
 
+  /// Images in a row; nil for a near-square grid.
+  public var fixedColumns: Int?
+
   /// Collects images for a grid.
   public init(images: [Float], colors: Int, width: Int, caption: String = "") {
     precondition(images.count.isMultiple(of: colors * width * width), "a grid shows whole images")
@@ -27,7 +30,7 @@ public struct ImageGrid: Sendable {
   /// Images in the grid.
   public var count: Int { images.count / (colors * width * width) }
   /// Images in a row: 7 for 49.
-  public var columns: Int { max(1, Int(Double(count).squareRoot().rounded(.up))) }
+  public var columns: Int { fixedColumns ?? max(1, Int(Double(count).squareRoot().rounded(.up))) }
   /// Rows of images.
   public var rows: Int { max(1, (count + columns - 1) / columns) }
   /// Image pixels to one picture element, so that pictures are 500 to 800 wide where images are small.
@@ -38,14 +41,26 @@ public struct ImageGrid: Sendable {
     value.isFinite ? UInt8(min(255, max(0, (value * 255).rounded()))) : 0
   }
 
-  /// Writes the grid as a PNG.
-  ///
-  /// - Throws: `InputError` where the file cannot be written.
-  public func write(toPNG path: String) throws(InputError) {
+  /// The grid's pixels without its caption, magnified half as much as in a picture's file.
+  public func pixels() -> (rgb: [UInt8], width: Int, height: Int) {
+    let plain = unmagnified()
+    let scale = max(1, magnification / 2)
+    var rgb: [UInt8] = []
+    rgb.reserveCapacity(plain.rgb.count * scale * scale)
+    for row in 0..<plain.height {
+      var line: [UInt8] = []
+      for column in 0..<plain.width {
+        let pixel = 3 * (row * plain.width + column)
+        for _ in 0..<scale { line += plain.rgb[pixel..<pixel + 3] }
+      }
+      for _ in 0..<scale { rgb += line }
+    }
+    return (rgb, plain.width * scale, plain.height * scale)
+  }
+
+  private func unmagnified() -> (rgb: [UInt8], width: Int, height: Int) {
     let cell = width + 1
     let (across, down) = (columns * cell + 1, rows * cell + 1)
-    let margin = caption.isEmpty ? 0.0 : 24.0
-    let scale = Double(magnification)
     // A neutral line between images: neither of the data's extremes.
     var rgb = [UInt8](repeating: 96, count: 3 * across * down)
     for image in 0..<count {
@@ -59,10 +74,34 @@ public struct ImageGrid: Sendable {
         }
       }
     }
-    let size = (width: Double(across) * scale, height: Double(down) * scale + margin)
+    return (rgb, across, down)
+  }
+
+  /// Writes the grid as a PNG.
+  ///
+  /// - Throws: `InputError` where the file cannot be written.
+  public func write(toPNG path: String) throws(InputError) {
+    let margin = caption.isEmpty ? 0.0 : 24.0
+    let scale = Double(magnification)
+    let plain = unmagnified()
+    let size = (width: Double(plain.width) * scale, height: Double(plain.height) * scale + margin)
     let canvas = try Canvas(path: path, width: size.width, height: size.height, resolution: 1)
-    canvas.pixels(rgb, columns: across, rows: down, x: 0, y: 0, magnification: scale)
+    canvas.pixels(plain.rgb, columns: plain.width, rows: plain.height, x: 0, y: 0, magnification: scale)
     if !caption.isEmpty { canvas.text(caption, x: 6, y: size.height - 7, size: 12) }
+    try canvas.finish()
+  }
+
+  /// Writes one image as a PNG of its own size, pixel for pixel.
+  ///
+  /// - Parameter levels: [C][H][W].
+  /// - Throws: `InputError` where the file cannot be written.
+  public static func write(_ levels: [UInt8], colors: Int, width: Int, toPNG path: String) throws(InputError) {
+    let pixels = width * width
+    let rgb = (0..<pixels).flatMap { pixel in
+      (0..<3).map { channel in colors == 1 ? levels[pixel] : channel < colors ? levels[channel * pixels + pixel] : 0 }
+    }
+    let canvas = try Canvas(path: path, width: Double(width), height: Double(width), resolution: 1)
+    canvas.pixels(rgb, columns: width, rows: width, x: 0, y: 0, magnification: 1)
     try canvas.finish()
   }
 }

@@ -20,6 +20,8 @@ public enum RandomPurpose: UInt32, Sendable {
   case dropout = 8
   /// Times, dequantization and noise of an evaluation.
   case evaluationTime = 9, evaluationDequantization = 10, evaluationDiffusion = 11
+  /// Which pixels a random mask knows.
+  case samplingMask = 12
 }
 
 /// Counter-based random numbers: Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011).

@@ -1,19 +1,25 @@
 internal import Foundation
 internal import Tensors
 
-/// Files that a command is asked to write.
+/// Files and folders that a command is asked to make.
 enum OutputFile {
-  /// Makes sure, before hours of work, that a file may be written.
+  /// Makes sure, before hours of work, that a file or folder may be made.
   ///
-  /// - Throws: `InputError` if it exists and may not be replaced, or its folder cannot be written.
-  static func check(_ path: String, flag: String, overwrites: Bool) throws(InputError) {
+  /// - Throws: `InputError` if it exists and may not be replaced, is of the other kind, or where it would lie cannot be
+  ///   written.
+  static func check(_ path: String, isFolder: Bool = false, flag: String, overwrites: Bool) throws(InputError) {
     var status = stat()
     if lstat(path, &status) == 0 {
-      guard status.st_mode & S_IFMT != S_IFDIR else {
-        throw InputError(flag, found: "\(path), a folder", expected: "a file")
+      let isExistingFolder = status.st_mode & S_IFMT == S_IFDIR
+      guard isExistingFolder == isFolder else {
+        throw InputError(
+          flag, found: "\(path), a \(isExistingFolder ? "folder" : "file")", expected: isFolder ? "a folder" : "a file")
       }
-      guard overwrites else {
-        throw InputError(flag, found: "\(path), which exists", expected: "a new file, or --force to replace it")
+      let isEmpty = isFolder && (try? FileManager.default.contentsOfDirectory(atPath: path).isEmpty) == true
+      guard overwrites || isEmpty else {
+        throw InputError(
+          flag, found: "\(path), which exists",
+          expected: "a new \(isFolder ? "folder" : "file"), or --force to replace it")
       }
     }
     let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path

@@ -52,22 +52,6 @@ final class SampleTrajectory {
       architecture: architecture, kernels: kernels)
   }
 
-  /// A network with its parameters, as the sampler asks it.
-  private final class Network: ReadoutNetwork {
-    private let model: ReverseModel
-    private let parameters: FloatBuffer
-
-    init(_ model: ReverseModel, parameters: FloatBuffer) {
-      self.model = model
-      self.parameters = parameters
-      model.prepare(parameters)
-    }
-
-    func readouts(batch: DiffusedBatch, groups: Int, into readouts: FloatBuffer) {
-      model.readouts(parameters, batch: batch, groups: groups, into: readouts)
-    }
-  }
-
   /// The times whose images are shown: evenly spread from the start to the end of the trajectory.
   static func times(trajectoryLength: Int) -> [Int] {
     // A trajectory of few steps has fewer moments.
@@ -88,7 +72,7 @@ final class SampleTrajectory {
         groupCapacity: (share.count + laneCount - 1) / laneCount, partCapacity: 1, forTraining: false)
       let architecture = sampler.architecture
       let trajectory = Sampler(
-        forwardProcess: sampler.process, network: Network(model, parameters: parameters),
+        forwardProcess: sampler.process, network: SamplingNetwork(model, parameters: parameters),
         colors: architecture.colorCount, width: architecture.spatialWidth, capacity: share.count,
         kernels: sampler.kernels)
       trajectory.sample(share, seed: Self.seed, wants: wanted.contains) { _, images in own += images }

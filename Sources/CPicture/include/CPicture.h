@@ -1,0 +1,16 @@
+#ifndef CPICTURE_H
+#define CPICTURE_H
+
+/// Pixels of a decoded picture; free `rgb` with free().
+typedef struct {
+  int width;
+  int height;
+  /// width × height × 3 bytes: red, green, blue.
+  unsigned char *rgb;
+} cpicture;
+
+/// Decodes a picture file (JPEG, PNG and what else gdk-pixbuf knows), turned upright by its EXIF orientation; transparency is
+/// dropped, of animations the first frame counts. Returns 0, or 1 with a reason in `reason`.
+int cpicture_read(const char *path, cpicture *picture, char *reason, int capacity);
+
+#endif

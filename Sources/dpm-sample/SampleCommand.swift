@@ -1,0 +1,107 @@
+import ArgumentParser
+import Collectives
+import CommandSupport
+import Foundation
+import Pictures
+import Tensors
+import Training
+
+@main
+struct SampleCommand: RankedCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "dpm-sample",
+    abstract: "Draws images from a checkpoint's model.",
+    usage: """
+      dpm-sample CHECKPOINT                                               49 new images into samples.png
+      mpirun -n 2 dpm-sample CHECKPOINT --count 1000 --output digits/     a picture each
+      dpm-sample CHECKPOINT --kind inpaint --images mine.png --per-image 8
+      dpm-sample CHECKPOINT --kind denoise --noise-sd 0.5 --output clean.npy
+      dpm-sample CHECKPOINT --kind reconstruct --count 10                 back from t = 100, 300, 600
+      dpm-sample CHECKPOINT --output trajectory.gif                       from noise to image
+      """,
+    discussion: """
+      Posteriors (inpaint, denoise) and reconstructions show the true picture, what the trajectory starts from, then samples.
+      Sample i is the same for any number of ranks and any batch size. Known pixels come out as they went in.
+      """,
+    version: DPM.version)
+
+  @Argument(help: ArgumentHelp("A checkpoint.", valueName: "checkpoint"))
+  var checkpoint: String
+  @Option(help: "standard, inpaint, denoise or reconstruct.")
+  var kind = "standard"
+  @Option(help: "How many images; of posteriors how many of the test set's pictures.")
+  var count: Int?
+  @Option(help: "Chooses the noise.")
+  var seed: UInt64 = 12345
+  @Option(name: names("batch-size"), help: "Images that a rank draws at a time.")
+  var batchSize = 64
+  @Option(help: ArgumentHelp("grid.png, samples.npy, trajectory.gif, or a folder.", valueName: "path"))
+  var output = "samples.png"
+  @Option(parsing: .upToNextOption, help: ArgumentHelp("Pictures of your own, JPEG or PNG.", valueName: "file"))
+  var images: [String] = []
+  @Option(
+    help: ArgumentHelp(
+      "What inpaint knows: left, right, top, bottom, center, random:0.5, or a picture, white where known.",
+      valueName: "mask"))
+  var mask = "right"
+  @Option(name: names("noise-sd"), help: "The noise that denoise adds, in standard deviations of the data.")
+  var noiseDeviation = 1.0
+  @Option(name: names("per-image"), help: "Samples for each picture, with their mean and standard deviation.")
+  var perImage = 1
+  @Option(help: ArgumentHelp("The times that reconstruct diffuses to.", valueName: "t,t,…"))
+  var times = "100,300,600"
+  @Option(
+    name: names("data-dir"),
+    help: ArgumentHelp("The folder with the data set; else the one trained on, or DPM_DATA_DIR.", valueName: "folder"))
+  var dataDir: String?
+  @Flag(help: "Replace what exists.")
+  var force = false
+
+  func plan() throws -> SampleRequest {
+    guard let kind = SampleRequest.Kind(rawValue: kind) else {
+      throw InputError("--kind", found: "\"\(kind)\"", expected: "standard, inpaint, denoise or reconstruct")
+    }
+    var request = SampleRequest(checkpoint: checkpoint)
+    request.kind = kind
+    request.count = count ?? (kind == .standard ? 49 : 16)
+    request.seed = seed
+    request.batchSize = batchSize
+    request.output = output
+    request.overwrites = force
+    request.samplesPerPicture = perImage
+    request.noiseDeviation = noiseDeviation
+    request.dataFolder = dataDir
+    request.mask = try FileManager.default.fileExists(atPath: mask) ? .pixels(readMask) : Mask(mask)
+    request.times = try times.split(separator: ",", omittingEmptySubsequences: false).map {
+      guard let time = Int($0) else {
+        throw InputError("--times", found: "\"\(times)\"", expected: "numbers, as in 100,300")
+      }
+      return time
+    }
+    if !images.isEmpty {
+      if count != nil { throw InputError("--count", found: "--images beside it", expected: "one of the two") }
+      request.pictures = { [images] colors, width in
+        try images.map { try Picture(contentsOf: $0).fitted(toSquare: width).elements(colors: colors) }
+      }
+    }
+    try request.validate()
+    return request
+  }
+
+  /// White pixels are known; of a picture of the model's size, as nothing tells how another would have to be cut.
+  private func readMask(width: Int) throws -> [Bool] {
+    let picture = try Picture(contentsOf: mask)
+    guard picture.width == width, picture.height == width else {
+      throw InputError(
+        mask, found: "\(picture.width)×\(picture.height) pixels", expected: "\(width)×\(width), as the model's images")
+    }
+    return picture.elements(colors: 1).map { $0 >= 128 }
+  }
+
+  static func run(_ request: SampleRequest, on communicator: Communicator) throws -> Int32 {
+    try SampleRun(request).run(on: communicator, console: Terminal().console())
+    return ExitStatus.success
+  }
+
+  static func main() { start() }
+}
