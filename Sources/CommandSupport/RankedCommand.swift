@@ -11,6 +11,8 @@ public protocol RankedCommand: ParsableCommand {
   associatedtype Plan
   /// Turns options into a plan; throws what is wrong with them.
   func plan() throws -> Plan
+  /// Longest wait of a rank in one operation before it ends the job.
+  static func timeout(of plan: Plan) -> Duration
   /// Does the work on one rank, together with the others.
   ///
   /// What it throws, all ranks throw (`Communicator.agree`); faults of a single rank's own end the job.
@@ -20,11 +22,14 @@ public protocol RankedCommand: ParsableCommand {
 }
 
 extension RankedCommand {
+  /// Five minutes: longer than what one rank does while the others wait, but for very slow disks.
+  public static func timeout(of plan: Plan) -> Duration { .seconds(300) }
+
   /// Parses the command line, runs the command, and exits.
   public static func start() -> Never {
     let plan = planFromCommandLine()
     do {
-      let communicator = try Communicator.start()
+      let communicator = try Communicator.start(timeout: timeout(of: plan))
       let status = try runAgreeing(plan, on: communicator)
       try communicator.finish()
       Foundation.exit(status)

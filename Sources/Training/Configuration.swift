@@ -88,6 +88,8 @@ public struct Configuration: Equatable, Sendable {
     public var wirePrecision = WirePrecision.float32
     /// Threads of a rank.
     public var threads = 1
+    /// Seconds after which a rank that waits in one operation ends the job.
+    public var timeout = 300
   }
 
   /// The reference's MNIST model and recipe, with t drawn per image.

@@ -17,6 +17,7 @@ extension ConfigurationAssignment {
     ("--data-dir", "dataset.path"),
     ("--name", "output.name"),
     ("--threads", "distributed.threads"),
+    ("--timeout", "distributed.timeout"),
     ("--reduction", "distributed.reduction"),
     ("--wire-precision", "distributed.wire_precision"),
   ]

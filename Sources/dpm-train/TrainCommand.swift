@@ -73,6 +73,8 @@ struct TrainCommand: RankedCommand {
     name: names("wire-precision"),
     help: ArgumentHelp("What travels between ranks: float32, bfloat16 or float16.", valueName: "format"))
   var wirePrecision: String?
+  @Option(help: ArgumentHelp("How long a rank waits for the others before it ends the job.", valueName: "seconds"))
+  var timeout: String?
   @Option(help: "The run folder's name.")
   var name: String?
   @Flag(help: "Go on from the newest checkpoint of the run.")
@@ -93,7 +95,8 @@ struct TrainCommand: RankedCommand {
     let flags: [(String, String?)] = [
       ("--batch-size", batchSize), ("--lr", lr), ("--suffix", suffix), ("--output-dir", outputDir),
       ("--ext-every-n", extEveryN), ("--dropout-rate", dropoutRate), ("--dataset", dataset), ("--epochs", epochs),
-      ("--seed", seed), ("--data-dir", dataDir), ("--threads", threads), ("--reduction", reduction),
+      ("--seed", seed), ("--data-dir", dataDir), ("--threads", threads), ("--timeout", timeout),
+      ("--reduction", reduction),
       ("--wire-precision", wirePrecision), ("--name", name),
       ("--plot-before-training", plotBeforeTraining ? "true" : nil),
     ]
@@ -124,6 +127,8 @@ struct TrainCommand: RankedCommand {
     let path = "\(outputDir ?? Configuration().output.directory)/\(name)/config.yaml"
     return FileManager.default.fileExists(atPath: path) ? path : nil
   }
+
+  static func timeout(of plan: Plan) -> Duration { .seconds(plan.configuration.distributed.timeout) }
 
   static func run(_ plan: Plan, on communicator: Communicator) throws -> Int32 {
     StopRequest.install()

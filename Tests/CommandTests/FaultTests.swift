@@ -1,0 +1,111 @@
+import Foundation
+import TestSupport
+import Testing
+
+extension CommandTests {
+  /// A job that loses a rank ends, says which, and can go on from its checkpoint.
+  @Suite struct FaultTests {
+    /// The process numbers of a running job's ranks, in the order of their numbers.
+    private func ranks(of job: RunningProcess) throws -> [Int32] {
+      let children = try String(
+        contentsOfFile: "/proc/\(job.identifier)/task/\(job.identifier)/children", encoding: .utf8)
+      return try children.split(separator: " ").map { try #require(Int32($0)) }.sorted()
+    }
+
+    private func start(_ small: SmallRun, _ name: String, _ more: [String]) throws -> RunningProcess {
+      let job = try startMPI(
+        ranks: 2, builtExecutable("dpm-train"),
+        arguments: small.arguments(name, ["--epochs", "400", "--ext-every-n", "2"] + more))
+      // In the middle of an epoch, behind the first checkpoints.
+      try #require(job.waits { $0.contains("epoch 7/") })
+      return job
+    }
+
+    /// What a stopped run must still be able to do: go on, having lost no more than the epochs since its last checkpoint.
+    private func goesOn(_ small: SmallRun, _ name: String) throws {
+      let lines = try small.metrics(name, "epoch")
+      let result = try small.train(
+        name, ranks: 2, ["--epochs", "\(Int(lines.last ?? 0) + 2)", "--ext-every-n", "2", "--resume"])
+      let resumed = try #require(
+        result.lines.first { $0.hasPrefix("resumed") }?.split(separator: " ").last.flatMap { Int($0) })
+      // Three steps an epoch, a checkpoint every two epochs; the epoch under way had no line.
+      #expect(resumed >= (Int(lines.last ?? 0) - 2) * 3)
+    }
+
+    @Test("kill -9 of a rank in mid-epoch")
+    func killed() throws {
+      let small = try SmallRun()
+      let job = try start(small, "killed", [])
+      kill(try #require(try ranks(of: job).last), SIGKILL)
+      let result = job.finish(timeout: 20)
+      #expect(!result.isTimedOut && result.status != 0)
+      // The launcher sees it first and names rank, host and signal.
+      #expect(result.errors.contains("rank 1") && result.errors.contains("Killed"), "\(result.errors)")
+      try goesOn(small, "killed")
+    }
+
+    @Test("a rank that is stopped: the one that waits for it names itself, the other, and the collective")
+    func stopped() throws {
+      let small = try SmallRun()
+      let job = try start(small, "stopped", ["--timeout", "3"])
+      kill(try #require(try ranks(of: job).last), SIGSTOP)
+      let result = job.finish(timeout: 30)
+      #expect(!result.isTimedOut && result.status != 0)
+      let lines = result.errors.split(separator: "\n").filter { $0.hasPrefix("error:") }
+      #expect(lines.count == 1, "\(result.errors)")
+      #expect(lines.first?.contains("error: rank 0 on ") == true && lines.first?.contains("has waited") == true)
+      #expect(lines.first?.contains("ending the job") == true, "\(result.errors)")
+      try goesOn(small, "stopped")
+    }
+
+    @Test("ranks with different configurations or data name themselves and what differs")
+    func different() throws {
+      let small = try SmallRun()
+      let program = try builtExecutable("dpm-train")
+      let common = small.arguments("x", ["--epochs", "1"])
+      let configuration = try run(
+        "mpirun",
+        arguments: ["-n", "1", program] + common + ["--lr", "1e-3", ":", "-n", "1", program] + common + [
+          "--lr", "2e-3",
+        ])
+      #expect(configuration.status == 1)
+      #expect(configuration.errors.contains("error: configuration differs between ranks"), "\(configuration.errors)")
+      #expect(configuration.errors.contains("on rank 0 (") && configuration.errors.contains("on rank 1 ("))
+      #expect(!FileManager.default.fileExists(atPath: small.path("runs/x")))
+    }
+
+    @Test("1, 2, 4 ranks and one again, each from the other's checkpoint, are one uninterrupted run, bit for bit")
+    func elastic() throws {
+      let small = try SmallRun()
+      let more = ["--set", "training.optimizer=adam", "--set", "training.average_decay=0.9", "--ext-every-n", "1"]
+      try small.train("whole", more + ["--epochs", "4"])
+      for (epochs, ranks) in [(1, 1), (2, 2), (3, 4), (4, 1)] {
+        try small.train("parts", ranks: ranks, more + ["--epochs", "\(epochs)"] + (epochs > 1 ? ["--resume"] : []))
+      }
+      #expect(try small.tensors("parts", epoch: 4) == small.tensors("whole", epoch: 4))
+      // What is printed is summed over the ranks in another precision than gradients.
+      for (a, b) in zip(try small.metrics("parts", "train_objective"), try small.metrics("whole", "train_objective")) {
+        #expect(abs(a - b) < 1e-9 * abs(b))
+      }
+      #expect(try small.metrics("parts", "test_objective") == small.metrics("whole", "test_objective"))
+    }
+
+    @Test("launchers' own faults: a hostfile that is missing, a host that cannot be reached, MPI that is not there")
+    func launcher() throws {
+      let small = try SmallRun()
+      let program = try builtExecutable("dpm-train")
+      let arguments = small.arguments("x", ["--epochs", "1"])
+      let missing = try run("mpirun", arguments: ["--hostfile", small.path("none"), "-n", "2", program] + arguments)
+      #expect(missing.status != 0 && missing.errors.contains(small.path("none")), "\(missing.errors)")
+      let hosts = try small.folder.write("no-such-host.invalid slots=2\n", as: "hosts")
+      let unreachable = try run(
+        "mpirun", arguments: ["--hostfile", hosts, "-n", "2", program] + arguments, timeout: 50)
+      #expect(!unreachable.isTimedOut && unreachable.status != 0, "\(unreachable.errors)")
+      // A launcher whose MPI is not this program's: it starts single processes, which must not each train by themselves.
+      let foreign = try run(
+        program, arguments: arguments, environment: ["PMI_RANK": "0", "PMI_SIZE": "2"], timeout: 20)
+      #expect(foreign.status != 0 && foreign.errors.contains("error:"), "\(foreign.errors)")
+      #expect(!FileManager.default.fileExists(atPath: small.path("runs/x")))
+    }
+  }
+}
