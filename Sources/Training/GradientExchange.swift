@@ -39,12 +39,15 @@ final class GradientExchange {
   private let communication: SectionProfile
   private let update: SectionProfile
 
-  /// Numbers behind the tensors': the objective in two floats, whose sum has a double's precision, and stop requests.
+  /// Numbers behind the tensors': the objective in pieces, and stop requests.
   private enum Extra {
-    static let objectiveHigh = 0
-    static let objectiveLow = 1
-    static let stopRequests = 2
-    static let count = 3
+    /// Units of the objective's pieces, 2⁻⁸, 2⁻²⁴ and 2⁻⁴⁰.
+    ///
+    /// Each piece is a small multiple of its unit, so that sums of them in single precision are exact: the objective that
+    /// is printed does not depend on the number of ranks either.
+    static let objectiveUnits = [0x1p-8, 0x1p-24, 0x1p-40]
+    static let stopRequests = objectiveUnits.count
+    static let count = objectiveUnits.count + 1
   }
 
   /// - Parameter ranges: Of the layout, each one bucket, in the order in which the backward pass completes them.
@@ -97,8 +100,12 @@ final class GradientExchange {
     message.fill(0)
     optimizer.markBadTensors(of: gradient, in: ownedRanges, into: message.pointer)
     let extra = message.pointer + tensorCount
-    extra[Extra.objectiveHigh] = Float(objective)
-    extra[Extra.objectiveLow] = Float(objective - Double(Float(objective)))
+    var rest = objective
+    for (piece, unit) in Extra.objectiveUnits.enumerated() {
+      let part = (rest / unit).rounded() * unit
+      extra[piece] = Float(part)
+      rest -= part
+    }
     extra[Extra.stopRequests] = isStopRequested ? 1 : 0
     communication.begin()
     try messageSum.sum(message.pointer)
@@ -108,7 +115,7 @@ final class GradientExchange {
     communication.begin()
     try reducer.allGatherUpdates(exact: exactParameters, into: parameters, largestUpdate: learningRate)
     return Sums(
-      objective: Double(extra[Extra.objectiveHigh]) + Double(extra[Extra.objectiveLow]),
+      objective: Extra.objectiveUnits.indices.reduce(0) { $0 + Double(extra[$1]) },
       stopRequests: Int(extra[Extra.stopRequests]),
       badTensors: (0..<tensorCount).reduce(0) { $0 + (message.pointer[$1] > 0 ? 1 : 0) })
   }
