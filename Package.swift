@@ -47,6 +47,7 @@ let package = Package(
     .executable(name: "dpm-train", targets: ["dpm-train"]),
     .executable(name: "dpm-evaluate", targets: ["dpm-evaluate"]),
     .executable(name: "dpm-sample", targets: ["dpm-sample"]),
+    .executable(name: "dpm-scaling", targets: ["dpm-scaling"]),
     .executable(name: "dpm-benchmark", targets: ["dpm-benchmark"]),
   ],
   dependencies: [
@@ -103,6 +104,12 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: strict),
     .executableTarget(
+      name: "dpm-scaling",
+      dependencies: [
+        "Collectives", "CommandSupport", "Figures", "Tensors", "Training",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ], swiftSettings: strict),
+    .executableTarget(
       name: "dpm-benchmark",
       dependencies: [
         "Collectives", "Datasets", "CommandSupport", "Tensors", "Training",
@@ -137,7 +144,9 @@ let package = Package(
       ], swiftSettings: strict),
     .testTarget(
       name: "CommandTests",
-      dependencies: ["Tensors", "TestSupport", "Pictures", "dpm-train", "dpm-evaluate", "dpm-sample", "dpm-benchmark"],
+      dependencies: [
+        "Tensors", "TestSupport", "Pictures", "dpm-train", "dpm-evaluate", "dpm-sample", "dpm-scaling", "dpm-benchmark",
+      ],
       swiftSettings: strict),
   ]
 )

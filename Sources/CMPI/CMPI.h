@@ -6,6 +6,7 @@
 /// function returns MPI's own error code.
 
 #include <mpi.h>
+#include <stddef.h>
 
 typedef struct {
   MPI_Comm handle;

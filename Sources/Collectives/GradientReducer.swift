@@ -32,6 +32,8 @@ public struct CommunicationTime: Equatable, Sendable {
   public var polling = 0.0
   /// Of that, inside `finish`: what the step waited.
   public var exposed = 0.0
+  /// From the first bucket's beginning to `finish`: what reductions could hide behind.
+  public var window = 0.0
 
   /// No time at all.
   public init() {}
@@ -56,6 +58,8 @@ public final class GradientReducer {
   public let wirePrecision: WirePrecision
   /// Time spent since the reducer was made, or since the caller last reset it.
   public var time = CommunicationTime()
+  /// Bytes that this rank has sent since then; of MPI's own collectives what a ring would send.
+  public private(set) var bytesSent = 0
 
   private enum Stage: Equatable { case idle, reducing(Int), gathering(Int), done }
 
@@ -79,6 +83,8 @@ public final class GradientReducer {
   /// What the updates that are being gathered were multiplied by; nil while float32 is gathered.
   private var updateFactor: Float?
   private var beginning = 0.0
+  /// When the step's first bucket was begun; 0 before.
+  private var stepBeginning = 0.0
 
   /// Prepares the reduction of `gradient`.
   ///
@@ -163,6 +169,7 @@ public final class GradientReducer {
     precondition(stages[bucket] == .idle, "a bucket is begun once per step")
     let start = monotonicSeconds()
     if unfinished == 0 { beginning = start }
+    if stepBeginning == 0 { stepBeginning = start }
     unfinished += 1
     if communicator.rankCount == 1 || buckets[bucket].isEmpty {
       try advanceFromReduced(bucket)
@@ -172,6 +179,7 @@ public final class GradientReducer {
       let range = buckets[bucket]
       stages[bucket] = .reducing(0)
       outstanding[bucket] = 1
+      bytesSent += 8 * range.count * (communicator.rankCount - 1) / communicator.rankCount
       try communicator.perform(.gradientReduction) { [gradient] world in
         cmpi_begin_reduce_floats(
           world, gradient.pointer + range.lowerBound, Int32(range.count), &requests[2 * bucket])
@@ -193,6 +201,8 @@ public final class GradientReducer {
   /// - Precondition: All have been begun.
   public func finish() throws(CollectiveError) {
     precondition(!stages.contains(.idle), "every bucket is begun in every step, on every rank")
+    time.window += monotonicSeconds() - stepBeginning
+    stepBeginning = 0
     if unfinished > 0 || gathersAtEnd {
       let start = monotonicSeconds()
       try drain()
@@ -367,6 +377,7 @@ public final class GradientReducer {
     let start = gathered + buckets[bucket].lowerBound
     let numbers = shares[bucket].pointer
     let rankCount = communicator.rankCount
+    bytesSent += 4 * ownedRanges[bucket].count * (rankCount - 1)
     try communicator.perform(.gradientReduction) { world in
       cmpi_begin_gather_floats(world, start, numbers, numbers + rankCount, &requests[2 * bucket])
     }
@@ -395,6 +406,7 @@ public final class GradientReducer {
   ) throws(CollectiveError) {
     let size = MemoryLayout<Element>.size
     outstanding[bucket] = 2
+    bytesSent += size * sentCount
     try communicator.perform(.gradientReduction, waitingFor: peer) { world in
       let code = cmpi_begin_receive(
         world, receiving, size, Int32(receivedCount), Int32(peer), Int32(bucket + 1), &requests[2 * bucket])

@@ -27,6 +27,11 @@ final class GradientExchange {
   /// Seconds spent here so far.
   var time: CommunicationTime { reducer.time }
 
+  /// Bytes that this rank has sent so far.
+  var bytesSent: Int { reducer.bytesSent }
+  /// Numbers of each bucket, in the order in which they are begun.
+  var bucketCounts: [Int] { reducer.buckets.map(\.count) }
+
   private let parameters: FloatBuffer
   /// What the optimizer updates: the parameters, or the exact ones of this rank where rounded updates travel.
   private let exactParameters: FloatBuffer

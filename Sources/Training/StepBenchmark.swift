@@ -30,6 +30,18 @@ public struct StepBenchmark {
     public var forwardBackwardSeconds: Double
     /// Seconds that a step waited for communication; the mean, on the rank that waited longest.
     public var exposedCommunicationSeconds: Double
+    /// Seconds of the forward process, forward and backward pass of a step, median, on each rank.
+    public var computeSecondsByRank: [Double]
+    /// Seconds from a step's first message to its last; the mean, on the rank with most.
+    public var communicationSeconds: Double
+    /// Seconds of a step between its first bucket's completion and the last one's: what sums can hide behind; rank 0's.
+    public var overlapWindowSeconds: Double
+    /// Seconds in which rank 0 looked up a step's images.
+    public var inputSeconds: Double
+    /// Bytes that a rank sends in a step; the mean.
+    public var bytesSentPerStep: Double
+    /// Bytes of each bucket of the gradient, in the order of their completion.
+    public var bucketBytes: [Int]
     /// 10⁹ operations of a step by the direct-convolution count, 3 × forward.
     public var gflopPerStep: Double
     /// Most memory of each rank, in bytes.
@@ -56,6 +68,12 @@ public struct StepBenchmark {
       case stepSecondsMin = "step_seconds_min"
       case forwardBackwardSeconds = "forward_backward_seconds"
       case exposedCommunicationSeconds = "exposed_communication_seconds"
+      case computeSecondsByRank = "compute_seconds_by_rank"
+      case communicationSeconds = "communication_seconds"
+      case overlapWindowSeconds = "overlap_window_seconds"
+      case inputSeconds = "input_seconds"
+      case bytesSentPerStep = "bytes_sent_per_step"
+      case bucketBytes = "bucket_bytes"
       case gflopPerStep = "gflop_per_step"
       case peakRssBytes = "peak_rss_bytes"
       case cpu, kernels, profile
@@ -102,12 +120,12 @@ public struct StepBenchmark {
     let order = (0..<batchSize).map { Int32($0) }
     var seconds: [Double] = []
     var computing: [Double] = []
-    var exposedBefore = 0.0
+    var before = (time: CommunicationTime(), bytes: 0, input: 0.0)
     var firstStepUnixSeconds = 0.0
     let warmUp = 3
     for index in 0..<warmUp + steps {
       if index == warmUp {
-        exposedBefore = step.communicationTime.exposed
+        before = (step.communicationTime, step.bytesSent, step.inputSeconds)
         profile?.reset()
       }
       let start = ContinuousClock.now
@@ -120,7 +138,15 @@ public struct StepBenchmark {
       seconds.append(start.duration(to: .now).seconds)
       computing.append(outcome.computeSeconds)
     }
-    let exposed = (step.communicationTime.exposed - exposedBefore) / Double(steps)
+    func perStep(_ part: KeyPath<CommunicationTime, Double>) -> Double {
+      (step.communicationTime[keyPath: part] - before.time[keyPath: part]) / Double(steps)
+    }
+    let compute = computing.sorted()[steps / 2]
+    // Rank 0 tells the others' medians too.
+    var computeByRank = [Double](repeating: 0, count: communicator.rankCount)
+    computeByRank[communicator.rank] = compute
+    computeByRank = try communicator.sum(computeByRank)
+    let sent = [Double(step.bytesSent - before.bytes) / Double(steps) / Double(communicator.rankCount)]
     let report = try HostReport(communicator, threads: threads)
     let peak = try communicator.minimum(of: PeakRate.gigaflops(kernels))
     let median = seconds.sorted()[steps / 2]
@@ -137,8 +163,11 @@ public struct StepBenchmark {
       config: configuration.dataset.name.rawValue, ranks: communicator.rankCount, threads: threads, batch: batchSize,
       steps: steps, imagesPerSecond: Double(batchSize) / median, stepSecondsMedian: median,
       stepSecondsMin: seconds.min() ?? median,
-      forwardBackwardSeconds: try communicator.maximum(of: computing.sorted()[steps / 2]),
-      exposedCommunicationSeconds: try communicator.maximum(of: exposed),
+      forwardBackwardSeconds: computeByRank.max() ?? compute,
+      exposedCommunicationSeconds: try communicator.maximum(of: perStep(\.exposed)),
+      computeSecondsByRank: computeByRank, communicationSeconds: try communicator.maximum(of: perStep(\.total)),
+      overlapWindowSeconds: perStep(\.window), inputSeconds: (step.inputSeconds - before.input) / Double(steps),
+      bytesSentPerStep: try communicator.sum(sent)[0], bucketBytes: step.bucketCounts.map { 4 * $0 },
       gflopPerStep: operations / 1e9,
       peakRssBytes: report.ranks.map(\.peakResidentBytes), cpu: CPU.name, kernels: kernels.name,
       openBLASCore: setup.openBLASCore ?? "", peakGigaflops: peak,

@@ -19,6 +19,8 @@ final class StepWorker {
   private let lastShare: Minibatch
   private let inputProfile: SectionProfile
   private let diffusionProfile: SectionProfile
+  /// Seconds in which images were looked up, over all steps.
+  private(set) var inputSeconds = 0.0
   /// The network, with this thread's workspace.
   let model: ReverseModel
 
@@ -94,12 +96,14 @@ final class StepWorker {
       guard let base = pixels.baseAddress else { return }
       for (group, range) in share.groups.enumerated() {
         inputProfile.begin()
+        let start = ContinuousClock.now
         images.count = 0
         for position in range {
           let index = Int(order[positions.lowerBound + position])
           images.append(
             pixels: base + index * dataset.shape.elements, index: index, time: Int(times[position]))
         }
+        inputSeconds += start.duration(to: .now).seconds
         diffusionProfile.begin()
         forwardProcess.diffuse(images, step: noiseStep, gradientWeight: Float(weight), into: batch, group: group)
       }

@@ -63,6 +63,13 @@ public final class TrainingStep {
   /// Seconds spent in communication since the run began, on this rank.
   public var communicationTime: CommunicationTime { exchange.time }
 
+  /// Bytes that this rank has sent since the run began.
+  public var bytesSent: Int { exchange.bytesSent }
+  /// Numbers of each bucket of the gradient, in the order in which the backward pass completes them.
+  public var bucketCounts: [Int] { exchange.bucketCounts }
+  /// Seconds in which this rank's first thread looked up its images, since the run began.
+  public var inputSeconds: Double { workers[0].inputSeconds }
+
   /// The parameters being trained.
   public let parameters: FloatBuffer
 

@@ -31,6 +31,8 @@ struct BenchmarkCommand: RankedCommand {
   var profile = false
   @Flag(help: "Time the drawing of 49 samples instead of training steps.")
   var sample = false
+  @Flag(help: "Time the exchange of gradients of several sizes instead of training steps.")
+  var exchange = false
   @Option(
     name: .customLong("compare-pytorch"),
     help: ArgumentHelp("Run PyTorch's step in turn with this one, with this interpreter.", valueName: "python"))
@@ -46,6 +48,7 @@ struct BenchmarkCommand: RankedCommand {
   enum Work {
     case step(StepBenchmark)
     case sampling(SampleBenchmark)
+    case exchange(ExchangeBenchmark)
   }
 
   /// What the options come to.
@@ -57,6 +60,10 @@ struct BenchmarkCommand: RankedCommand {
   func plan() throws -> Plan {
     if profile && sample {
       throw InputError("--profile", found: "--sample beside it", expected: "one of the two")
+    }
+    if exchange && (profile || sample) {
+      throw InputError(
+        "--exchange", found: "\(profile ? "--profile" : "--sample") beside it", expected: "one of the two")
     }
     guard (1...1_000_000).contains(steps) else {
       throw InputError("--steps", found: "\(steps)", expected: "1 ... 1000000")
@@ -70,9 +77,11 @@ struct BenchmarkCommand: RankedCommand {
       Foundation.exit(ExitStatus.success)
     }
     let work: Work =
-      sample
-      ? .sampling(SampleBenchmark(configuration))
-      : .step(StepBenchmark(configuration, steps: steps, profiles: profile))
+      exchange
+      ? .exchange(ExchangeBenchmark())
+      : sample
+        ? .sampling(SampleBenchmark(configuration))
+        : .step(StepBenchmark(configuration, steps: steps, profiles: profile))
     return Plan(work: work, isJSON: json)
   }
 
@@ -108,6 +117,9 @@ struct BenchmarkCommand: RankedCommand {
       let result = try benchmark.run(on: communicator)
       (report, value) = ([result.report, result.profile?.report].compactMap { $0 }.joined(separator: "\n\n"), result)
     case .sampling(let benchmark):
+      let result = try benchmark.run(on: communicator)
+      (report, value) = (result.report, result)
+    case .exchange(let benchmark):
       let result = try benchmark.run(on: communicator)
       (report, value) = (result.report, result)
     }

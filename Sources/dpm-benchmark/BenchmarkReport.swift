@@ -33,6 +33,14 @@ extension SampleBenchmark.Result {
   }
 }
 
+extension ExchangeBenchmark.Result {
+  /// For people: a line a size.
+  var report: String {
+    "\(ranks) rank(s), sums to their owners and back to all\n"
+      + exchanges.map { String(format: "%10d bytes  %10.1f us", $0.bytes, $0.seconds * 1e6) }.joined(separator: "\n")
+  }
+}
+
 extension ProfileTable {
   private static let passes = ["forward", "input_gradient", "weight_gradient"]
 

@@ -1,4 +1,5 @@
 import Collectives
+import CommandSupport
 import Foundation
 import Tensors
 
@@ -87,7 +88,7 @@ struct PyTorchComparison {
   }
 
   private var ownCommand: [String] {
-    let program = ["/proc/self/exe".resolvingLink] + arguments + ["--json"] + (isSampling ? ["--sample"] : [])
+    let program = [JSONCommand.ownPath] + arguments + ["--json"] + (isSampling ? ["--sample"] : [])
     return ranks > 1 ? ["mpirun", "-n", "\(ranks)"] + program : program
   }
 
@@ -107,7 +108,7 @@ struct PyTorchComparison {
 
   /// The peer's script, in the repository that this program was built in.
   private func peerScript() throws -> String {
-    var folder = URL(fileURLWithPath: "/proc/self/exe".resolvingLink).deletingLastPathComponent()
+    var folder = URL(fileURLWithPath: JSONCommand.ownPath).deletingLastPathComponent()
     while folder.path != "/" {
       let script = folder.appendingPathComponent("benchmarks/pytorch/benchmark.py").path
       if FileManager.default.fileExists(atPath: script) { return script }
@@ -118,28 +119,15 @@ struct PyTorchComparison {
       expected: "the program in the repository's .build folder")
   }
 
-  /// Runs a command and reads the JSON object that its last line is.
+  /// Runs a command and reads the JSON object that it prints.
   private func output(of command: [String]) throws -> [String: Any] {
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-    process.arguments = command
-    // Both go into one pipe: with two, a program that fills the one that is not being read would wait for ever.
-    let output = Pipe()
-    process.standardOutput = output
-    process.standardError = output
-    try process.run()
-    let text = output.fileHandleForReading.readDataToEndOfFile()
-    process.waitUntilExit()
-    let lines = String(decoding: text, as: UTF8.self).split(separator: "\n")
-    guard process.terminationStatus == 0, let line = lines.last(where: { $0.hasPrefix("{") }),
-      let object = try? JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any]
-    else {
-      let last = lines.last ?? "no output"
+    do throws(JSONCommand.Failure) {
+      return try JSONCommand.run(command)
+    } catch {
       throw InputError(
-        "--compare-pytorch", found: "'\(command.prefix(2).joined(separator: " "))' failed: \(last)",
+        "--compare-pytorch", found: "'\(command.prefix(2).joined(separator: " "))' failed: \(error.lastLine)",
         expected: "a Python interpreter with torch and numpy, and mpirun for several ranks")
     }
-    return object
   }
 
   private func number(_ key: String, of object: [String: Any]) throws -> Double {
@@ -164,12 +152,5 @@ extension PyTorchComparison.Result {
       PyTorch         \(String(format: "%10.2f images/s  %6.0f MiB a process", peer, peerPeakMebibytes))\(launch(peerSecondsToFirstStep))
       ratio           \(String(format: "%10.2f", ratio))
       """
-  }
-}
-
-extension String {
-  /// What a symbolic link points to.
-  fileprivate var resolvingLink: String {
-    (try? FileManager.default.destinationOfSymbolicLink(atPath: self)) ?? self
   }
 }

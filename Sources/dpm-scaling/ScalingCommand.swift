@@ -1,0 +1,156 @@
+import ArgumentParser
+import Collectives
+import CommandSupport
+import Figures
+import Foundation
+import Tensors
+import Training
+
+@main
+struct ScalingCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "dpm-scaling",
+    abstract: "Measures how training scales over ranks, and predicts how it would go on.",
+    usage: """
+      dpm-scaling --ranks 1,2                                        on this machine
+      dpm-scaling --config configs/cifar10.yaml --ranks 1,8,64 --launcher "srun --mpi=pmix -n {ranks}"
+      dpm-scaling --ranks 1,2 --project --network 100GbE             and up to 1024 ranks of another network
+      """,
+    discussion: """
+      Runs dpm-benchmark on each number of ranks, in turn and again, and prints speed-up, efficiency and where the time goes.
+      --output NAME writes NAME.csv, NAME.json, NAME.png and NAME.pdf.
+      """,
+    version: DPM.version)
+
+  @Option(help: ArgumentHelp("A YAML file of settings; MNIST's if not given.", valueName: "config.yaml"))
+  var config: String?
+  @Option(help: ArgumentHelp("A setting by its key; may be repeated.", valueName: "key=value"))
+  var set: [String] = []
+  @Option(help: ArgumentHelp("Numbers of ranks, ascending.", valueName: "n,n,…"))
+  var ranks = "1,2"
+  @Option(help: "strong: one batch for all; weak: a batch for each rank.")
+  var mode = "strong"
+  @Option(help: ArgumentHelp("What starts the ranks, with {ranks} for their number.", valueName: "command"))
+  var launcher = Self.defaultLauncher
+  @Option(help: "Steps of a run.")
+  var steps = 10
+  @Option(help: "Rounds; each runs all numbers of ranks.")
+  var repetitions = 5
+  @Option(help: ArgumentHelp("Where to write the numbers and the plot.", valueName: "name"))
+  var output: String?
+  @Flag(help: "Replace files that exist.")
+  var force = false
+  @Flag(help: "Measure exchanges of several sizes, and predict efficiency up to 1024 ranks.")
+  var project = false
+  @Option(help: "Predict for this network in place of the one measured: 1GbE, 10GbE, 25GbE, 100GbE or HDR.")
+  var network: String?
+
+  private static let defaultLauncher = "mpirun -n {ranks}"
+
+  static func main() {
+    do {
+      var command = try parseAsRoot()
+      try command.run()
+    } catch let error as InputError {
+      FileHandle.standardError.write(Data("error: \(error)\n".utf8))
+      Foundation.exit(ExitStatus.failure)
+    } catch {
+      exit(withError: error)
+    }
+  }
+
+  func run() throws {
+    guard !Communicator.isLaunched else {
+      throw InputError(
+        "dpm-scaling", found: "a launcher around it", expected: "to be started alone: it starts the ranks itself")
+    }
+    let study = try study()
+    let chosen = try network.map { name throws(InputError) in
+      guard let network = Projection.networks.first(where: { $0.name.lowercased() == name.lowercased() }) else {
+        let names = Projection.networks.map(\.name).joined(separator: ", ")
+        throw InputError("--network", found: "\"\(name)\"", expected: names)
+      }
+      return network
+    }
+    let files = try output.map { name in try ["csv", "json", "png", "pdf"].map { try checked("\(name).\($0)") } }
+    let counts = try study.run { print($0) }
+    let report = ScalingReport(study: study, counts: counts)
+    print("\n\(report.text)")
+    if let files {
+      try AtomicFile.write(report.csv, to: files[0])
+      try AtomicFile.write(try report.json, to: files[1])
+      for file in files[2...] { try report.chart.write(to: file) }
+      print("written: \(files.joined(separator: ", "))")
+    }
+    if project { try printProjection(study, counts, chosen) }
+  }
+
+  private func study() throws -> ScalingStudy {
+    let numbers = ranks.split(separator: ",", omittingEmptySubsequences: false).map { Int($0) ?? 0 }
+    guard !numbers.isEmpty, numbers.allSatisfy({ (1...65_536).contains($0) }),
+      numbers == Array(Swift.Set(numbers)).sorted()
+    else {
+      throw InputError("--ranks", found: "\"\(ranks)\"", expected: "numbers from 1, ascending, as in 1,2,4,8")
+    }
+    guard let mode = ScalingStudy.Mode(rawValue: mode) else {
+      throw InputError("--mode", found: "\"\(mode)\"", expected: "strong or weak")
+    }
+    for (flag, value, most) in [("--steps", steps, 1_000_000), ("--repetitions", repetitions, 1000)]
+    where !(1...most).contains(value) {
+      throw InputError(flag, found: "\(value)", expected: "1 ... \(most)")
+    }
+    var settings: [ConfigurationAssignment] = []
+    for text in set { settings.append(try .set(text)) }
+    let configuration = try Configuration.resolved(file: config, settings: settings, flags: [])
+    return ScalingStudy(
+      config: config, settings: set, batchSize: configuration.training.batchSize, counts: numbers, mode: mode,
+      launcher: launcher, steps: steps, repetitions: repetitions, measuresLimit: launcher == Self.defaultLauncher)
+  }
+
+  private func checked(_ path: String) throws(InputError) -> String {
+    guard force || !FileManager.default.fileExists(atPath: path) else {
+      throw InputError("--output", found: "\(path), which exists", expected: "a new name, or --force to replace it")
+    }
+    return path
+  }
+
+  /// Measures what the prediction needs beside the study: a step of one lane group, and exchanges of several sizes.
+  private func printProjection(
+    _ study: ScalingStudy, _ counts: [ScalingStudy.Count], _ chosen: Projection.Network?
+  ) throws {
+    var single = study
+    single.launcher = launcher
+    func answer(_ command: [String]) throws -> [String: Any] {
+      do throws(JSONCommand.Failure) { return try JSONCommand.run(command) } catch {
+        throw InputError("--project", found: "'\(command.joined(separator: " "))' failed: \(error.lastLine)")
+      }
+    }
+    let whole = try ScalingStudy.Run(answer(single.command(ranks: 1, batch: study.batchSize)))
+    let small = try ScalingStudy.Run(answer(single.command(ranks: 1, batch: 16)))
+    let groups = (Double(study.batchSize) / 16).rounded(.up)
+    let groupSeconds = max(0, whole.stepSeconds - small.stepSeconds) / max(1, groups - 1)
+    var network = chosen
+    if let most = counts.map(\.ranks).max(), most > 1 {
+      let exchanges = try answer(study.command(ranks: most, batch: study.batchSize, more: ["--exchange"]))
+      let measured = ((exchanges["exchanges"] as? [[String: Double]]) ?? []).compactMap { entry in
+        entry["bytes"].flatMap { bytes in entry["seconds"].map { (bytes: bytes, seconds: $0) } }
+      }
+      let fitted = Projection.fit(measured, ranks: most)
+      print(
+        String(
+          format: "\nmeasured between %d ranks: latency %.1f us, %.2f GB/s", most, fitted.latency * 1e6,
+          fitted.bandwidth / 1e9))
+      network = network ?? fitted
+    }
+    guard let network else {
+      throw InputError("--project", found: "one rank alone", expected: "--network, or --ranks with more than one")
+    }
+    let wireBytes = set.contains { $0.hasSuffix("=bfloat16") || $0.hasSuffix("=float16") } ? 0.5 : 1
+    let projection = Projection(
+      network: network, fixedSeconds: max(0, small.stepSeconds - groupSeconds), groupSeconds: groupSeconds,
+      windowShare: whole.overlapWindowSeconds / whole.stepSeconds,
+      bucketBytes: whole.bucketBytes.map { wireBytes * Double($0) },
+      mode: study.mode, batchSize: study.batchSize)
+    print("\n" + projection.text((0...10).map { 1 << $0 }))
+  }
+}

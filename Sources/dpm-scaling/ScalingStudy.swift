@@ -1,0 +1,153 @@
+import CommandSupport
+import Foundation
+import Tensors
+
+/// The same training step on several numbers of ranks, in turn.
+///
+/// Speeds of shared machines drift, so all counts are run once before any is run again, and an efficiency compares runs of
+/// the same round only.
+struct ScalingStudy {
+  /// How the batch depends on the number of ranks.
+  enum Mode: String, Encodable, CaseIterable {
+    /// The same batch, shared out.
+    case strong
+    /// The same batch for every rank.
+    case weak
+  }
+
+  /// One run of `dpm-benchmark`; the units are its own.
+  struct Run: Encodable {
+    var ranks: Int
+    var imagesPerSecond: Double
+    var stepSeconds: Double
+    var computeSecondsByRank: [Double]
+    var exposedCommunicationSeconds: Double
+    var communicationSeconds: Double
+    var overlapWindowSeconds: Double
+    var inputSeconds: Double
+    var bytesSentPerStep: Double
+    var bucketBytes: [Int]
+
+    enum CodingKeys: String, CodingKey {
+      case ranks
+      case imagesPerSecond = "images_per_second"
+      case stepSeconds = "step_seconds_median"
+      case computeSecondsByRank = "compute_seconds_by_rank"
+      case exposedCommunicationSeconds = "exposed_communication_seconds"
+      case communicationSeconds = "communication_seconds"
+      case overlapWindowSeconds = "overlap_window_seconds"
+      case inputSeconds = "input_seconds"
+      case bytesSentPerStep = "bytes_sent_per_step"
+      case bucketBytes = "bucket_bytes"
+    }
+
+    init(_ answer: [String: Any]) throws(InputError) {
+      func value<Value>(_ key: CodingKeys) throws(InputError) -> Value {
+        guard let value = answer[key.rawValue] as? Value else {
+          throw InputError("dpm-benchmark", found: "an answer without \(key.rawValue)", expected: "this version's")
+        }
+        return value
+      }
+      ranks = try value(.ranks)
+      imagesPerSecond = try value(.imagesPerSecond)
+      stepSeconds = try value(.stepSeconds)
+      computeSecondsByRank = try value(.computeSecondsByRank)
+      exposedCommunicationSeconds = try value(.exposedCommunicationSeconds)
+      communicationSeconds = try value(.communicationSeconds)
+      overlapWindowSeconds = try value(.overlapWindowSeconds)
+      inputSeconds = try value(.inputSeconds)
+      bytesSentPerStep = try value(.bytesSentPerStep)
+      bucketBytes = try value(.bucketBytes)
+    }
+  }
+
+  /// A number of ranks with all its runs.
+  struct Count: Encodable {
+    var ranks: Int
+    var runs: [Run]
+    /// Images per second of as many single-rank jobs side by side, a number a round: what the machine itself allows. Empty
+    /// where they would not share this machine.
+    var limits: [Double]
+    /// Of each round: images/s over those of the fewest ranks, times the ratio of the counts.
+    var efficiencies: [Double]
+  }
+
+  var config: String?
+  var settings: [String]
+  var batchSize: Int
+  var counts: [Int]
+  var mode: Mode
+  /// Starts `{ranks}` ranks of what follows.
+  var launcher: String
+  var steps: Int
+  var repetitions: Int
+  var measuresLimit: Bool
+
+  /// Runs everything.
+  ///
+  /// - Parameter progress: Told of every run.
+  /// - Throws: `InputError` where a run fails.
+  func run(progress: (String) -> Void) throws(InputError) -> [Count] {
+    var results = counts.map { Count(ranks: $0, runs: [], limits: [], efficiencies: []) }
+    for repetition in 1...repetitions {
+      for (index, count) in counts.enumerated() {
+        let answer = try answers([command(ranks: count, batch: batch(of: count))])[0]
+        results[index].runs.append(try Run(answer))
+        var line = "round \(repetition), \(count) rank(s): \(format(results[index].runs.last?.imagesPerSecond))"
+        if measuresLimit && count > 1 {
+          // The share of one rank, `count` times at once; without a launcher, which would bind each to the first core.
+          let single = command(ranks: 1, batch: max(1, batch(of: count) / count), isLaunched: false)
+          let rates = try answers(Array(repeating: single, count: count)).map { answer throws(InputError) in
+            try Run(answer).imagesPerSecond
+          }
+          results[index].limits.append(rates.reduce(0, +))
+          line += ", \(count) jobs of one rank side by side: \(format(rates.reduce(0, +)))"
+        }
+        progress(line)
+      }
+      let base = results[0].runs[repetition - 1].imagesPerSecond / Double(counts[0])
+      for index in results.indices {
+        results[index].efficiencies.append(
+          results[index].runs[repetition - 1].imagesPerSecond / Double(counts[index]) / base)
+      }
+    }
+    return results
+  }
+
+  private func format(_ rate: Double?) -> String { String(format: "%.1f images/s", rate ?? .nan) }
+
+  /// Images of a minibatch over so many ranks.
+  func batch(of ranks: Int) -> Int { mode == .strong ? batchSize : batchSize * ranks }
+
+  /// What one run is started by.
+  func command(ranks: Int, batch: Int, isLaunched: Bool = true, more: [String] = []) -> [String] {
+    let program = URL(fileURLWithPath: JSONCommand.ownPath).deletingLastPathComponent().appendingPathComponent(
+      "dpm-benchmark")
+    let start =
+      !isLaunched ? [] : launcher.replacing("{ranks}", with: "\(ranks)").split(separator: " ").map(String.init)
+    return start + [program.path] + (config.map { [$0] } ?? []) + settings.flatMap { ["--set", $0] }
+      + ["--batch-size", "\(batch)", "--steps", "\(steps)", "--json"] + more
+  }
+
+  /// Runs commands at the same time.
+  private func answers(_ commands: [[String]]) throws(InputError) -> [[String: Any]] {
+    do throws(JSONCommand.Failure) {
+      var running: [JSONCommand.Running] = []
+      for command in commands { running.append(try JSONCommand.start(command)) }
+      var answers: [[String: Any]] = []
+      for job in running { answers.append(try job.object()) }
+      return answers
+    } catch {
+      throw InputError(
+        "--launcher", found: "'\(commands.first?.joined(separator: " ") ?? "")' failed: \(error.lastLine)",
+        expected: "a command that starts the ranks")
+    }
+  }
+}
+
+/// The middle of some numbers; the mean of the two in the middle where they are even.
+func median(_ values: [Double]) -> Double {
+  let sorted = values.sorted()
+  guard !sorted.isEmpty else { return .nan }
+  return (sorted[(sorted.count - 1) / 2] + sorted[sorted.count / 2]) / 2
+}

@@ -1,0 +1,47 @@
+import Foundation
+import TestSupport
+import Testing
+
+extension CommandTests {
+  @Suite struct ScalingTests {
+    /// A model that steps in milliseconds.
+    private static let small = [
+      "--set", "model.n_hidden_conv=4", "--set", "model.n_layers_conv=2", "--set", "model.n_hidden_dense_lower=20",
+      "--set", "training.batch_size=64", "--steps", "2", "--repetitions", "2",
+    ]
+
+    @Test("a study prints and writes its table, and predicts what was not measured")
+    func study() throws {
+      let folder = try TemporaryFolder()
+      let result = try run(
+        builtExecutable("dpm-scaling"),
+        arguments: Self.small + ["--ranks", "1,2", "--output", folder.file("s"), "--project", "--network", "HDR"])
+      try #require(result.status == 0, "\(result.errors)")
+      for text in [
+        "strong scaling, batch 64", "speed-up", "measured between 2 ranks", "predicted, not measured", " 1024 ",
+      ] {
+        #expect(result.output.contains(text), "\(text)")
+      }
+      let lines = try String(contentsOfFile: folder.file("s.csv"), encoding: .utf8).split(separator: "\n")
+      #expect(lines.count == 3 && lines[1].hasPrefix("1,") && lines[2].hasPrefix("2,"))
+      let json = try JSONSerialization.jsonObject(with: Data(contentsOf: URL(fileURLWithPath: folder.file("s.json"))))
+      #expect(((json as? [String: Any])?["counts"] as? [Any])?.count == 2)
+      for type in ["png", "pdf"] { #expect(FileManager.default.fileExists(atPath: folder.file("s.\(type)"))) }
+    }
+
+    @Test(
+      "what cannot be measured is refused with one line",
+      arguments: [
+        (["--ranks", "2,1"], "--ranks: \"2,1\""), (["--ranks", "0"], "--ranks"),
+        (["--mode", "odd"], "--mode: \"odd\""),
+        (["--network", "tin cans"], "--network: \"tin cans\""), (["--steps", "0"], "--steps: 0"),
+        (["--launcher", "no-such-launcher -n {ranks}"], "no-such-launcher"),
+      ])
+    func badInput(_ arguments: [String], _ text: String) throws {
+      let result = try run(builtExecutable("dpm-scaling"), arguments: Self.small + arguments)
+      #expect(result.status == 1)
+      #expect(result.errors.hasPrefix("error: ") && result.errors.contains(text), "\(result.errors)")
+      #expect(result.errors.count { $0 == "\n" } == 1, "\(result.errors)")
+    }
+  }
+}
