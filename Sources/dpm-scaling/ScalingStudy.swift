@@ -65,8 +65,9 @@ struct ScalingStudy {
   struct Count: Encodable {
     var ranks: Int
     var runs: [Run]
-    /// Images per second of as many single-rank jobs side by side, a number a round: what the machine itself allows. Empty
-    /// where they would not share this machine.
+    /// Images per second of as many single-rank jobs side by side, a number a round: what the machine itself allows.
+    ///
+    /// Empty where they would not share this machine.
     var limits: [Double]
     /// Of each round: images/s over those of the fewest ranks, times the ratio of the counts.
     var efficiencies: [Double]
