@@ -98,7 +98,10 @@ final class GradientExchange {
   /// - Parameters:
   ///   - objective: This rank's part of J.
   ///   - isStopRequested: Whether this rank was asked to stop.
-  func finish(objective: Double, isStopRequested: Bool, learningRate: Double) throws(CollectiveError) -> Sums {
+  ///   - observer: Is shown this rank's part of the update.
+  func finish(
+    objective: Double, isStopRequested: Bool, learningRate: Double, observer: StepObserver? = nil
+  ) throws(CollectiveError) -> Sums {
     communication.begin()
     try reducer.finish()
     update.begin()
@@ -116,7 +119,8 @@ final class GradientExchange {
     try messageSum.sum(message.pointer)
     update.begin()
     optimizer.update(
-      exactParameters, gradient: gradient, in: ownedRanges, badTensors: message.pointer, learningRate: learningRate)
+      exactParameters, gradient: gradient, in: ownedRanges, badTensors: message.pointer, learningRate: learningRate,
+      observer: observer)
     communication.begin()
     try reducer.allGatherUpdates(exact: exactParameters, into: parameters, largestUpdate: learningRate)
     return Sums(

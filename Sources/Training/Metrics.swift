@@ -29,13 +29,18 @@ public struct Metrics: Equatable, Sendable {
   public var testObjective: Double?
   /// Its standard error.
   public var testStandardError: Double?
+  /// What the test objective is to be compared with, where it was evaluated.
+  public var yardstick: Yardstick?
+  /// Norms of the epoch's last full minibatch; nil where a signal cut the epoch behind it.
+  public var norms: StepNorms?
 
   /// An epoch's record; see the properties.
   public init(
     epoch: Int, step: Int, images: Int, trainObjective: Double, learningRate: Double, seconds: Double,
     imagesPerSecond: Double, ranks: Int, exposedCommunicationSeconds: Double,
     communicationSeconds: Double, badSteps: Int,
-    testObjective: Double? = nil, testStandardError: Double? = nil
+    testObjective: Double? = nil, testStandardError: Double? = nil, yardstick: Yardstick? = nil,
+    norms: StepNorms? = nil
   ) {
     self.epoch = epoch
     self.step = step
@@ -50,6 +55,8 @@ public struct Metrics: Equatable, Sendable {
     self.badSteps = badSteps
     self.testObjective = testObjective
     self.testStandardError = testStandardError
+    self.yardstick = yardstick
+    self.norms = norms
   }
 }
 
@@ -66,6 +73,14 @@ extension Metrics: Codable {
     case badSteps = "bad_steps"
     case testObjective = "test_objective"
     case testStandardError = "test_standard_error"
+    // All in the sign of J, lower is better, to be drawn beside the objectives.
+    case pixelGaussians = "pixel_gaussians_objective"
+    case fullGaussian = "full_gaussian_objective"
+    case ceiling = "ceiling_objective"
+    case gradientNorm = "gradient_norm"
+    case updateRatio = "update_ratio"
+    case layerGradientNorms = "layer_gradient_norms"
+    case layerUpdateRatios = "layer_update_ratios"
   }
 
   /// Reads a line; null stands for a number that was not finite.
@@ -87,6 +102,18 @@ extension Metrics: Codable {
     badSteps = try values.decode(Int.self, forKey: .badSteps)
     testObjective = try optionalNumber(.testObjective)
     testStandardError = try optionalNumber(.testStandardError)
+    if let pixelGaussians = try optionalNumber(.pixelGaussians), let ceiling = try optionalNumber(.ceiling) {
+      yardstick = Yardstick(
+        pixelGaussians: pixelGaussians, fullGaussian: try optionalNumber(.fullGaussian), ceiling: ceiling)
+    }
+    if let gradientNorm = try optionalNumber(.gradientNorm), let updateRatio = try optionalNumber(.updateRatio) {
+      func layers(_ key: CodingKeys) throws -> [String: Double] {
+        try values.decodeIfPresent([String: Double?].self, forKey: key)?.mapValues { $0 ?? .nan } ?? [:]
+      }
+      norms = StepNorms(
+        gradient: gradientNorm, updateRatio: updateRatio, gradients: try layers(.layerGradientNorms),
+        updateRatios: try layers(.layerUpdateRatios))
+    }
   }
 
   /// Writes the record; JSON has no infinities and NaNs, they become null.
@@ -108,6 +135,18 @@ extension Metrics: Codable {
     try values.encode(badSteps, forKey: .badSteps)
     if let testObjective { try put(testObjective, .testObjective) }
     if let testStandardError { try put(testStandardError, .testStandardError) }
+    if let yardstick {
+      try put(yardstick.pixelGaussians, .pixelGaussians)
+      if let fullGaussian = yardstick.fullGaussian { try put(fullGaussian, .fullGaussian) }
+      try put(yardstick.ceiling, .ceiling)
+    }
+    if let norms {
+      func finite(_ numbers: [String: Double]) -> [String: Double?] { numbers.mapValues { $0.isFinite ? $0 : nil } }
+      try put(norms.gradient, .gradientNorm)
+      try put(norms.updateRatio, .updateRatio)
+      try values.encode(finite(norms.gradients), forKey: .layerGradientNorms)
+      try values.encode(finite(norms.updateRatios), forKey: .layerUpdateRatios)
+    }
   }
 }
 
@@ -119,7 +158,7 @@ public struct MetricsFile: Sendable {
   /// The file at a path, whether it exists yet or not.
   public init(_ path: String) { self.path = path }
 
-  /// Most bytes that are read: a million epochs have a third of that.
+  /// Most bytes that are read: a million epochs of a deep network have about that.
   private static let mostBytes = 1 << 30
 
   /// Appends a line, which is on the disk when this returns.

@@ -54,16 +54,19 @@ public final class Optimizer {
 
   /// Takes one step with the parameters in `ranges`, whose borders are those of tensors or multiples of 16.
   ///
-  /// - Parameter badTensors: A number for every tensor, positive where its gradient counts as zero.
+  /// - Parameters:
+  ///   - badTensors: A number for every tensor, positive where its gradient counts as zero.
+  ///   - observer: Is shown every piece before and after its update.
   func update(
     _ parameters: FloatBuffer, gradient: FloatBuffer, in ranges: [Range<Int>], badTensors: UnsafePointer<Float>,
-    learningRate: Double
+    learningRate: Double, observer: StepObserver? = nil
   ) {
     precondition(parameters.count >= layout.count && gradient.count >= layout.count, "buffers are too small")
     stepCount += 1
     let correction1 = 1 - power(beta1, stepCount)
     let rootCorrection2 = (1 - power(beta2, stepCount)).squareRoot()
     forEachPiece(of: ranges) { tensor, piece in
+      observer?.willUpdate(tensor, piece, parameters: parameters, gradient: gradient)
       let start = piece.lowerBound
       let tensorGradient = badTensors[tensor] > 0 ? nil : UnsafePointer(gradient.pointer + start)
       switch rule {
@@ -78,6 +81,7 @@ public final class Optimizer {
           rate: Float(learningRate * rootCorrection2 / correction1), beta1: beta1, beta2: beta2,
           epsilon: Float(1e-8 * rootCorrection2))
       }
+      observer?.didUpdate(tensor, piece, parameters: parameters)
     }
   }
 

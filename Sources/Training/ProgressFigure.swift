@@ -1,14 +1,17 @@
 internal import Figures
+internal import Foundation
 internal import Tensors
 
-/// The figure of a run's progress: objectives and learning rate over the epochs.
+/// The figures of a run's progress over its epochs, from what the metrics hold.
 enum ProgressFigure {
-  /// Draws what the metrics hold.
-  ///
-  /// - Throws: `InputError` where the file cannot be written.
-  static func draw(_ metrics: [Metrics], title: String, to path: String) throws(InputError) {
+  /// Objectives beside what they are to be compared with, learning rate, size of gradient and update.
+  static func chart(_ metrics: [Metrics], title: String) -> LineChart {
     let tests = metrics.filter { $0.testObjective != nil }
-    let chart = LineChart(
+    let levels = metrics.last { $0.yardstick != nil }?.yardstick?.levels
+    func curve(_ value: (StepNorms) -> Double) -> [(Double, Double)] {
+      metrics.compactMap { line in line.norms.map { (Double(line.epoch), value($0)) } }
+    }
+    return LineChart(
       title: title, xLabel: "epoch",
       panels: [
         .init(
@@ -18,11 +21,42 @@ enum ProgressFigure {
             .init(
               "test", points: tests.map { (Double($0.epoch), $0.testObjective ?? .nan) },
               errors: tests.map { $0.testStandardError ?? .nan }, hasMarks: true),
-          ], levels: [(0, "white noise")], weight: 1.4),
+          ], levels: levels ?? [(0, "white noise")], weight: 1.5),
         .init(
           "learning rate", series: [.init("", points: metrics.map { (Double($0.epoch), $0.learningRate) })],
-          weight: 0.6),
+          weight: 0.5),
+        .init(
+          "gradient ‖g‖", series: [.init("", points: curve(\.gradient))], weight: 0.5,
+          isLogarithmic: true),
+        .init(
+          "update ‖Δθ‖/‖θ‖", series: [.init("", points: curve(\.updateRatio))], weight: 0.5,
+          isLogarithmic: true),
       ])
-    try chart.write(to: path)
+  }
+
+  /// Norms of each layer's gradient, and of its update for each unit of its parameters.
+  static func layers(_ metrics: [Metrics], title: String) -> LineChart {
+    LineChart(
+      title: title, xLabel: "epoch",
+      panels: [
+        .init("gradient ‖g‖ by layer", series: series(metrics, \.gradients), isLogarithmic: true),
+        .init("update ‖Δθ‖/‖θ‖ by layer", series: series(metrics, \.updateRatios), isLogarithmic: true),
+      ])
+  }
+
+  /// The first of these alone.
+  static func layerGradients(_ metrics: [Metrics]) -> LineChart {
+    var chart = layers(metrics, title: "")
+    chart.panels.removeLast()
+    return chart
+  }
+
+  /// A curve for each layer.
+  private static func series(
+    _ metrics: [Metrics], _ values: (StepNorms) -> [String: Double]
+  ) -> [LineChart.Series] {
+    let norms = metrics.compactMap { line in line.norms.map { (epoch: Double(line.epoch), values: values($0)) } }
+    let layers = Set(norms.flatMap(\.values.keys)).sorted { $0.compare($1, options: .numeric) == .orderedAscending }
+    return layers.map { layer in .init(layer, points: norms.map { ($0.epoch, $0.values[layer] ?? .nan) }) }
   }
 }

@@ -43,8 +43,8 @@ public struct RunFolder: Equatable, Sendable {
   public var metrics: MetricsFile { MetricsFile("\(path)/metrics.jsonl") }
   /// What was printed.
   public var logPath: String { "\(path)/train.log" }
-  /// The objective over the epochs.
-  public var progressFigurePath: String { "\(figuresPath)/progress.png" }
+  /// The page that shows the run.
+  public var pagePath: String { "\(path)/report.html" }
 
   /// A checkpoint after so many epochs.
   ///
@@ -52,6 +52,9 @@ public struct RunFolder: Equatable, Sendable {
   public func checkpointPath(epoch: Int, step: Int? = nil) -> String {
     "\(checkpointsPath)/\(Self.epochName(epoch))\(step.map { "-step-\($0)" } ?? "")\(Self.checkpointSuffix)"
   }
+
+  /// A figure of the whole run.
+  public func figurePath(_ name: String) -> String { "\(figuresPath)/\(name)" }
 
   /// A figure after so many epochs; `createFiguresFolder` makes its folder.
   public func figurePath(_ name: String, epoch: Int) -> String { "\(figuresPath)/\(Self.epochName(epoch))/\(name)" }

@@ -20,7 +20,12 @@ final class RunReport {
   private let communicator: Communicator
   private let console: RunConsole
   private let evaluation: Evaluation
-  private let samples: SampleTrajectory
+  private let figures: RunFigures
+  /// Rank 0's; nil elsewhere.
+  private let background: BackgroundWork?
+  private let schedule: NoiseSchedule
+  /// Fitted at the first evaluation.
+  private var yardstick: Yardstick?
   private let kernelName: String
   private let log: RunLog?
   private let runStart = ContinuousClock.now
@@ -48,14 +53,17 @@ final class RunReport {
     self.run = run
     self.communicator = communicator
     self.console = console
+    self.schedule = schedule
+    background = run.map { _ in BackgroundWork() }
     kernelName = kernels.name
     firstStep = state.step
     evaluation = Evaluation(
       dataset: data.test, standardization: standardization, schedule: schedule, architecture: configuration.model,
-      layout: layout, seed: configuration.training.seed, communicator: communicator, kernels: kernels)
-    samples = SampleTrajectory(
-      standardization: standardization, schedule: schedule, architecture: configuration.model, layout: layout,
-      communicator: communicator, kernels: kernels)
+      layout: layout, seed: configuration.training.seed, communicator: communicator,
+      threads: configuration.distributed.threads, kernels: kernels)
+    figures = RunFigures(
+      configuration: configuration, test: data.test, standardization: standardization, schedule: schedule,
+      layout: layout, folder: run?.folder, communicator: communicator, kernels: kernels)
     log = try communicator.onRankZero("open the log") { try run.map { try RunLog($0.folder.logPath) } } ?? nil
     lastObjective =
       try communicator.onRankZero("read the metrics") {
@@ -135,7 +143,11 @@ final class RunReport {
   /// Prints the epoch's line; collective.
   ///
   /// Its record waits for `recordEpoch`.
-  func endEpoch(_ epoch: Int, learningRate: Double, communication: CommunicationTime) throws {
+  ///
+  /// - Parameter observer: Saw the epoch's last full minibatch; nil where that was before this process.
+  func endEpoch(
+    _ epoch: Int, learningRate: Double, communication: CommunicationTime, observer: StepObserver?
+  ) throws {
     epochSeconds = epochStart.duration(to: .now).seconds
     let objective = state.epochObjectiveSum / Double(max(1, state.epochImages))
     let imagesPerSecond = Double(epochImages) / epochSeconds
@@ -159,7 +171,7 @@ final class RunReport {
       epoch: epoch, step: state.step, images: epoch * data.train.count, trainObjective: objective,
       learningRate: learningRate, seconds: epochSeconds, imagesPerSecond: imagesPerSecond,
       ranks: communicator.rankCount, exposedCommunicationSeconds: exposed, communicationSeconds: total,
-      badSteps: badSteps)
+      badSteps: badSteps, norms: try observer?.norms(communicator))
   }
 
   /// Appends the finished epoch's record to the metrics; collective.
@@ -170,7 +182,7 @@ final class RunReport {
     pending = nil
   }
 
-  /// Evaluates the test bound; collective.
+  /// Evaluates the test bound, and says where it stands; collective.
   func evaluate(epoch: Int) throws {
     let start = ContinuousClock.now
     let bound = try evaluation.bound(state.bestParameters)
@@ -181,6 +193,17 @@ final class RunReport {
       String(
         format: "         test %+.4f ± %.4f bits/pixel on %d images  %.1f s", bound.objective, bound.standardError,
         bound.images, seconds))
+    try placeBound(bound.objective)
+  }
+
+  /// Prints where an objective stands between white noise and the ceiling; collective.
+  private func placeBound(_ objective: Double) throws {
+    yardstick =
+      try communicator.onRankZero("fit the trivial models") {
+        try yardstick ?? Yardstick(data, standardization: standardization, schedule: schedule)
+      } ?? nil
+    pending?.yardstick = yardstick
+    if let yardstick { print("         " + yardstick.text(placing: objective)) }
   }
 
   // MARK: - Files
@@ -201,26 +224,17 @@ final class RunReport {
     }
   }
 
-  /// Draws samples on all ranks, and figures on rank 0; collective.
-  func drawFigures(epoch: Int) throws {
+  /// Draws samples on all ranks, and figures on rank 0, in the background; collective.
+  ///
+  /// - Parameter gradient: Of one of the epoch's steps, gathered; nil for no figure of it.
+  func drawFigures(epoch: Int, gradient: FloatBuffer?) throws {
     let start = ContinuousClock.now
-    let moments = try samples.draw(state.bestParameters)
-    _ = try communicator.onRankZero("draw the figures") {
-      guard let run else { return }
-      try run.folder.createFiguresFolder(epoch: epoch)
-      for moment in moments {
-        let grid = ImageGrid(
-          images: moment.images, colors: configuration.model.colorCount, width: configuration.model.spatialWidth,
-          caption: "epoch \(epoch) · t = \(moment.time) of \(configuration.model.trajectoryLength) · seed "
-            + "\(SampleTrajectory.seed)")
-        let time = String(format: "%04d", moment.time)
-        try grid.write(toPNG: run.folder.figurePath("samples-t\(time).png", epoch: epoch))
-      }
-      try ProgressFigure.draw(
-        run.folder.metrics.read(), title: URL(fileURLWithPath: run.folder.path).lastPathComponent,
-        to: run.folder.progressFigurePath)
-    }
+    let drawing = try figures.draw(
+      epoch: epoch, best: state.bestParameters, parameters: state.parameters, gradient: gradient)
     print(String(format: "         samples drawn in %.1f s", start.duration(to: .now).seconds))
+    _ = try communicator.onRankZero("draw the figures") {
+      if let drawing { try background?.submit(drawing) }
+    }
   }
 
   // MARK: - Ends
@@ -232,6 +246,11 @@ final class RunReport {
     print(
       "go on with: dpm-train \(run.folder.configurationPath) --output-dir "
         + "\(name.deletingLastPathComponent().relativePath) --name \(name.lastPathComponent) --resume")
+  }
+
+  /// Waits for rank 0's drawings; collective.
+  func finish() throws {
+    _ = try communicator.onRankZero("draw the figures") { try background?.finish() }
   }
 
   func printEnd() {

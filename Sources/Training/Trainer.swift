@@ -18,6 +18,9 @@ public final class Trainer {
   private let step: TrainingStep
   private let learningRate: LearningRate
   private let report: RunReport
+  private let layout: ParameterLayout
+  /// Of the epoch's last full minibatch; nil before it.
+  private var observer: StepObserver?
 
   /// Loads the data, makes or resumes the run's folder, and allocates all that training needs.
   ///
@@ -51,6 +54,7 @@ public final class Trainer {
 
     let architecture = configuration.model
     let layout = ParameterLayout(architecture)
+    self.layout = layout
     let schedule = NoiseSchedule(
       trajectoryLength: architecture.trajectoryLength, temporalBasisCount: architecture.temporalBasisCount,
       firstStepBeta: architecture.firstStepBeta)
@@ -121,11 +125,10 @@ public final class Trainer {
   public func run() throws -> StopSignal? {
     let stepsPerEpoch = (data.train.count + configuration.training.batchSize - 1) / configuration.training.batchSize
     let epochs = configuration.training.epochs
-    let every = configuration.output.everyEpochs
     if configuration.output.plotsBeforeTraining && state.step == 0 {
       try step.gather(state)
       try report.evaluate(epoch: 0)
-      try report.drawFigures(epoch: 0)
+      try report.drawFigures(epoch: 0, gradient: nil)
       step.release(state)
     }
     for epoch in state.step / stepsPerEpoch..<max(epochs, state.step / stepsPerEpoch) {
@@ -135,22 +138,31 @@ public final class Trainer {
         let signal = try communicator.maximum(of: StopRequest.pending?.rawValue ?? 0)
         try report.writeCheckpoint()
         step.release(state)
+        try report.finish()
         report.printStop(StopSignal(rawValue: signal))
         return StopSignal(rawValue: signal)
       }
-      if (epoch + 1) % every == 0 || epoch + 1 == epochs {
+      if hasFigures(epoch) {
         try step.gather(state)
+        let gradient = observer?.gradient
+        if let gradient { try step.gather(gradient) }
         try report.evaluate(epoch: epoch + 1)
         try report.recordEpoch()
         try report.writeCheckpoint()
-        try report.drawFigures(epoch: epoch + 1)
+        try report.drawFigures(epoch: epoch + 1, gradient: gradient)
         step.release(state)
       } else {
         try report.recordEpoch()
       }
     }
+    try report.finish()
     report.printEnd()
     return nil
+  }
+
+  /// Whether there are a test bound, figures and a checkpoint after an epoch.
+  private func hasFigures(_ epoch: Int) -> Bool {
+    (epoch + 1) % configuration.output.everyEpochs == 0 || epoch + 1 == configuration.training.epochs
   }
 
   /// Trains through one epoch, from its start or from where a checkpoint cut it.
@@ -162,12 +174,15 @@ public final class Trainer {
     let order = EpochPermutation.order(count: count, seed: configuration.training.seed, epoch: epoch)
     report.beginEpoch(communication: step.communicationTime)
     var isStopping = false
+    observer = nil
     for minibatch in state.step % stepsPerEpoch..<stepsPerEpoch {
       let positions = minibatch * batchSize..<min(count, (minibatch + 1) * batchSize)
       let rate = learningRate.rate(epoch: epoch, step: state.step)
+      let isLastFull = minibatch + 1 == count / batchSize
+      if isLastFull { observer = StepObserver(layout: layout, keepsGradient: hasFigures(epoch)) }
       let outcome = try step.take(
         step: state.step, positions: positions, order: order, learningRate: rate,
-        isStopRequested: StopRequest.pending != nil)
+        isStopRequested: StopRequest.pending != nil, observer: isLastFull ? observer : nil)
       state.step += 1
       state.updateAverage(in: step.ownedRanges)
       state.epochObjectiveSum += outcome.objective * Double(positions.count)
@@ -179,7 +194,8 @@ public final class Trainer {
       if isStopping && minibatch + 1 < stepsPerEpoch { return true }
     }
     try report.endEpoch(
-      epoch + 1, learningRate: learningRate.rate(epoch: epoch, step: state.step), communication: step.communicationTime)
+      epoch + 1, learningRate: learningRate.rate(epoch: epoch, step: state.step),
+      communication: step.communicationTime, observer: observer)
     state.epochObjectiveSum = 0
     state.epochImages = 0
     // After the last step there is nothing left to stop.

@@ -108,6 +108,11 @@ public final class TrainingStep {
     for buffer in state.scatteredBuffers { try exchange.gather(buffer) }
   }
 
+  /// Brings what each rank has of a buffer of the parameters' layout to all ranks.
+  ///
+  /// - Throws: `CollectiveError` where the ranks cannot exchange it.
+  func gather(_ buffer: FloatBuffer) throws { try exchange.gather(buffer) }
+
   /// Gives back the memory of what `gather` brought, once it has served.
   public func release(_ state: TrainingState) { state.releaseScattered(keeping: ownedRanges) }
 
@@ -118,9 +123,11 @@ public final class TrainingStep {
   ///   - positions: The minibatch, as a range of positions in `order`.
   ///   - order: The epoch's order of the images.
   ///   - isStopRequested: Whether this rank was asked to stop; the outcome tells all ranks.
+  ///   - observer: Is shown this rank's part of the update.
   /// - Throws: `CollectiveError` where the ranks cannot exchange their gradients.
-  public func take(
-    step: Int, positions: Range<Int>, order: [Int32], learningRate: Double, isStopRequested: Bool
+  func take(
+    step: Int, positions: Range<Int>, order: [Int32], learningRate: Double, isStopRequested: Bool,
+    observer: StepObserver? = nil
   ) throws -> Outcome {
     let start = ContinuousClock.now
     var failure: CollectiveError?
@@ -143,7 +150,8 @@ public final class TrainingStep {
     if let failure { throw failure }
     let computeSeconds = start.duration(to: .now).seconds
     let sums = try exchange.finish(
-      objective: objectives.elements.reduce(0, +), isStopRequested: isStopRequested, learningRate: learningRate)
+      objective: objectives.elements.reduce(0, +), isStopRequested: isStopRequested, learningRate: learningRate,
+      observer: observer)
     profile?.enter(nil)
     return Outcome(
       objective: sums.objective, badTensors: sums.badTensors, stopRequests: sums.stopRequests,

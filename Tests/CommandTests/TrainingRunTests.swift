@@ -14,13 +14,64 @@ extension CommandTests {
       #expect(result.errors.isEmpty)
       #expect(result.lines.count { $0.hasPrefix("epoch ") } == 4)
       for text in ["ranks", "data", "model", "images/s", "ETA", "lr 0.00"] { #expect(result.output.contains(text)) }
-      let files = [
+      var files = [
         "config.yaml", "metrics.jsonl", "train.log", "checkpoints/epoch-0002.safetensors",
-        "checkpoints/epoch-0004.safetensors", "figures/progress.png", "figures/epoch-0004/samples-t0000.png",
-        "figures/epoch-0004/samples-t0008.png", "figures/epoch-0004/samples-t0032.png",
+        "checkpoints/epoch-0004.safetensors",
       ]
+      for name in ["progress", "layers"] { files += ["figures/\(name).png", "figures/\(name).pdf"] }
+      for epoch in ["epoch-0002", "epoch-0004"] {
+        for kind in ["samples", "inpainting", "denoising"] {
+          // The start, four moments between, the end.
+          files += [39, 32, 24, 16, 8, 0].map { "figures/\(epoch)/\(kind)-t00\($0 < 10 ? "0" : "")\($0).png" }
+        }
+        files += ["inpainting-true", "denoising-true", "parameters", "gradients"].map { "figures/\(epoch)/\($0).png" }
+      }
       for file in files {
         #expect(FileManager.default.fileExists(atPath: small.path("runs/whole/\(file)")), "\(file)")
+      }
+      #expect(
+        try FileManager.default.contentsOfDirectory(atPath: small.path("runs/whole/figures/epoch-0004")).count == 22)
+    }
+
+    @Test("evaluations say where the bound stands, epochs how large gradient and update were, on any number of ranks")
+    func yardsticks() throws {
+      let small = try SmallRun()
+      let more = ["--epochs", "2", "--lr", "3e-3"]
+      let result = try small.train("one", more)
+      let places = try #require(result.lines.first { $0.contains("THIS MODEL") })
+      for text in ["white noise 0.00", "a Gaussian a pixel -", "one Gaussian, full covariance -", "ceiling -"] {
+        #expect(places.contains(text), "\(places)")
+      }
+      let values = places.split(separator: ">").compactMap { Double($0.split(separator: " ").last ?? "") }
+      #expect(values.count == 5 && values == values.sorted(by: >))
+      try small.train("two", ranks: 2, more)
+      try small.train("threads", more + ["--threads", "2"])
+      for key in ["gradient_norm", "update_ratio", "ceiling_objective", "full_gaussian_objective"] {
+        let one = try small.metrics("one", key)
+        #expect(one.count == (key.hasSuffix("objective") ? 1 : 2) && one.allSatisfy { $0 != 0 })
+        for other in ["two", "threads"] {
+          for (a, b) in zip(try small.metrics(other, key), one) { #expect(abs(a - b) < 1e-9 * abs(b), "\(key)") }
+        }
+      }
+      for other in ["two", "threads"] {
+        #expect(try small.metrics(other, "test_objective") == small.metrics("one", "test_objective"))
+      }
+    }
+
+    @Test("figures are the same on two ranks and on three threads")
+    func figures() throws {
+      let small = try SmallRun()
+      try small.train("start", ["--epochs", "1"])
+      let checkpoint = small.path("runs/start/checkpoints/epoch-0001.safetensors")
+      let more = ["--resume-file", checkpoint, "--epochs", "2", "--ext-every-n", "1"]
+      try small.train("one", more)
+      try small.train("two", ranks: 2, more)
+      try small.train("threads", more + ["--threads", "2"])
+      for kind in ["samples", "inpainting", "denoising"] {
+        let files = try ["one", "two", "threads"].map {
+          try Data(contentsOf: URL(fileURLWithPath: small.path("runs/\($0)/figures/epoch-0002/\(kind)-t0008.png")))
+        }
+        #expect(files[0] == files[1] && files[0] == files[2])
       }
     }
 

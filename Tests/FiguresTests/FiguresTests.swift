@@ -25,6 +25,19 @@ import Testing
     #expect(Set(axis.ticks.map(axis.label)).count == axis.ticks.count)
   }
 
+  @Test("logarithmic ticks are round, inside and not too many", arguments: 0..<200)
+  func logarithmic(_ seed: Int) {
+    let random = CounterRandom(seed: UInt64(seed), purpose: .time, step: 1)
+    let lower = pow(10, 12 * random.uniform(index: 0, element: 0) - 6)
+    let upper = lower * pow(10, 9 * pow(random.uniform(index: 0, element: 1), 3))
+    let axis = Axis(logarithmicCovering: lower...upper, count: 5)
+    #expect(axis.range.lowerBound < lower && axis.range.upperBound > upper)
+    #expect((2...5).contains(axis.ticks.count), "\(lower) \(upper): \(axis.ticks)")
+    #expect(axis.ticks == axis.ticks.sorted() && axis.ticks.allSatisfy(axis.range.contains))
+    #expect(axis.fraction(axis.range.lowerBound) == 0 && abs(axis.fraction(axis.range.upperBound) - 1) < 1e-12)
+    #expect(abs(axis.fraction((lower * upper).squareRoot()) - (axis.fraction(lower) + axis.fraction(upper)) / 2) < 1e-9)
+  }
+
   @Test("a single value gets an axis around it", arguments: [0.0, -3, 1e-9, 1e8])
   func singleValue(_ value: Double) {
     let axis = Axis(covering: value...value)

@@ -19,13 +19,22 @@ struct MetricsTests {
     metrics.testObjective = -3.5
     metrics.testStandardError = 0.01
     try file.append(metrics)
+    metrics.yardstick = Yardstick(pixelGaussians: -2.2, fullGaussian: -3.1, ceiling: -4.5)
+    metrics.norms = norms
+    try file.append(metrics)
     let lines = try folder.text("metrics.jsonl").split(separator: "\n")
-    #expect(lines.count == 2)
+    #expect(lines.count == 3)
     let keys = [
       "epoch", "step", "images", "train_objective", "learning_rate", "seconds", "images_per_second", "ranks",
       "exposed_communication_seconds", "communication_seconds", "bad_steps",
     ]
-    for (line, expected) in zip(lines, [keys, keys + ["test_objective", "test_standard_error"]]) {
+    let evaluated = keys + ["test_objective", "test_standard_error"]
+    let all =
+      evaluated + [
+        "pixel_gaussians_objective", "full_gaussian_objective", "ceiling_objective", "gradient_norm", "update_ratio",
+        "layer_gradient_norms", "layer_update_ratios",
+      ]
+    for (line, expected) in zip(lines, [keys, evaluated, all]) {
       let object = try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any]
       #expect(object?.keys.sorted() == expected.sorted())
     }
@@ -40,6 +49,9 @@ struct MetricsTests {
       metrics.trainObjective = .random(in: -4...300)
       metrics.seconds = .random(in: 0...1) * pow(10, .random(in: -300...300))
       metrics.testObjective = epoch.isMultiple(of: 2) ? .random(in: -4...0) : nil
+      metrics.yardstick =
+        epoch.isMultiple(of: 2) ? Yardstick(pixelGaussians: .random(in: -3...0), fullGaussian: nil, ceiling: -4.5) : nil
+      metrics.norms = epoch.isMultiple(of: 3) ? norms : nil
       records.append(metrics)
       try file.append(metrics)
     }
@@ -51,6 +63,7 @@ struct MetricsTests {
     var metrics = record(epoch: 1)
     metrics.trainObjective = number
     metrics.testObjective = number
+    metrics.norms = StepNorms(gradient: number, updateRatio: 0.5, gradients: ["conv.0": number])
     try file.append(metrics)
     #expect(try folder.text("metrics.jsonl").contains("\"train_objective\":null"))
     #expect(try folder.text("metrics.jsonl").contains("\"test_objective\":null"))
@@ -58,6 +71,8 @@ struct MetricsTests {
     #expect(read.trainObjective.isNaN)
     #expect(read.testObjective?.isNaN == true)
     #expect(read.testStandardError == nil)
+    #expect(read.norms?.gradient.isNaN == true && read.norms?.gradients["conv.0"]?.isNaN == true)
+    #expect(read.norms?.updateRatio == 0.5)
   }
 
   @Test("a resumed run drops the lines after its checkpoint and a half-written one, and goes on")
@@ -117,6 +132,10 @@ struct MetricsTests {
     #expect(try folder.text("victim") == "untouched")
   }
 }
+
+private let norms = StepNorms(
+  gradient: 1 / 3, updateRatio: 0.001, gradients: ["conv.0": 0.1, "dense_lower.3": 1e-9],
+  updateRatios: ["conv.0": 0.01, "dense_lower.3": 0.02])
 
 /// The line of an epoch of ten steps.
 private func record(epoch: Int) -> Metrics {

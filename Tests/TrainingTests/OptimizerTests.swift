@@ -67,6 +67,51 @@ import Testing
     }
   }
 
+  @Test("an observer's norms, put together from two ranks' ranges, are those of gradient and update")
+  func observer() throws {
+    var architecture = Architecture()
+    architecture.spatialWidth = 4
+    architecture.denseLowerWidth = 5
+    architecture.convolutionChannels = 3
+    let layout = ParameterLayout(architecture)
+    let optimizer = Optimizer(rule: .rmsprop, layout: layout, kernels: try KernelChoice.kernels(requested: nil))
+    let (parameters, gradient) = (layout.parameterBuffer(), layout.parameterBuffer())
+    for range in layout.entries.map(\.range) {
+      for index in range {
+        parameters[index] = .random(in: -1...1)
+        gradient[index] = .random(in: -1...1)
+      }
+    }
+    let before = Array(parameters.elements)
+    let noMarks = FloatBuffer(count: layout.entries.count)
+    let border = layout.count / 32 * 16
+    let observers = [0..<border, border..<layout.count].map { range in
+      let observer = StepObserver(layout: layout, keepsGradient: true)
+      optimizer.update(
+        parameters, gradient: gradient, in: [range], badTensors: noMarks.pointer, learningRate: 0.01,
+        observer: observer)
+      return observer
+    }
+    let norms = observers[0].norms(of: zip(observers[0].sums, observers[1].sums).map { $0 + $1 })
+    func norm(_ values: some Sequence<Float>) -> Double {
+      values.reduce(0) { $0 + Double($1) * Double($1) }.squareRoot()
+    }
+    let update = zip(parameters.elements, before).map { $0 - $1 }
+    #expect(abs(norms.gradient / norm(gradient.elements) - 1) < 1e-12)
+    #expect(abs(norms.updateRatio / (norm(update) / norm(parameters.elements)) - 1) < 1e-12)
+    let conv = layout.entries.filter { $0.name.hasPrefix("conv.1.") }.map(\.range)
+    #expect(conv.count == 2)
+    let expected = norm(conv.flatMap { gradient.elements[$0] })
+    #expect(abs(try #require(norms.gradients["conv.1"]) / expected - 1) < 1e-12)
+    let moved = norm(conv.flatMap { update[$0] }) / norm(conv.flatMap { parameters.elements[$0] })
+    #expect(abs(try #require(norms.updateRatios["conv.1"]) / moved - 1) < 1e-12)
+    // What figures show: each rank's part of the gradient.
+    for (observer, range) in zip(observers, [0..<border, border..<layout.count]) {
+      let kept = try #require(observer.gradient)
+      #expect(Array(kept.elements[range]) == Array(gradient.elements[range]))
+    }
+  }
+
   @Test("Adam's steps equal its definition")
   func adam() throws {
     var architecture = Architecture()

@@ -38,7 +38,7 @@ struct RunFolderTests {
     #expect(run.checkpointPath(epoch: 12345) == "r/checkpoints/epoch-12345.safetensors")
     #expect(run.checkpointPath(epoch: 25, step: 3000) == "r/checkpoints/epoch-0025-step-3000.safetensors")
     #expect(run.figurePath("samples-t0000.png", epoch: 25) == "r/figures/epoch-0025/samples-t0000.png")
-    #expect(run.progressFigurePath == "r/figures/progress.png")
+    #expect(run.figurePath("progress.png") == "r/figures/progress.png")
   }
 
   @Test("a new run's folder is made with all that it lies in, and locked")

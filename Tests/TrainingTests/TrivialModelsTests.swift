@@ -38,4 +38,16 @@ import Testing
     #expect(abs(models.independentPixels - 2.223) < 0.002)
     #expect(abs(try #require(models.fullCovariance) - 3.059) < 0.002)
   }
+
+  @Test(
+    "CIFAR-10: 0.07 and 10.15 bits/pixel, as model.md has them",
+    .enabled(if: ProcessInfo.processInfo.environment["DPM_DATA_DIR"] != nil, "DPM_DATA_DIR is not set"))
+  func cifar10() throws {
+    let data = try TrainingData.load(.cifar10, from: ProcessInfo.processInfo.environment["DPM_DATA_DIR"])
+    let models = TrivialModels(
+      fittedTo: data.train, evaluatedOn: data.test, standardization: try Standardization(of: data.train),
+      openBLAS: try OpenBLAS())
+    #expect(abs(models.independentPixels - 0.07) < 0.02)
+    #expect(abs(try #require(models.fullCovariance) - 10.15) < 0.1)
+  }
 }

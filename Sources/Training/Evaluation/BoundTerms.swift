@@ -21,29 +21,90 @@ final class BoundTerms {
   /// Images, the first of the data set.
   let count: Int
   let schedule: NoiseSchedule
+  private let communicator: Communicator
+  private let team: ThreadTeam
+  /// Those of this rank's threads.
+  private let workers: [BoundWorker]
+
+  /// - Parameters:
+  ///   - count: How many images; the first of the data set.
+  ///   - threads: Of each rank.
+  init(
+    dataset: ImageDataset, count: Int, standardization: Standardization, schedule: NoiseSchedule,
+    architecture: Architecture, layout: ParameterLayout, parameters: FloatBuffer, seed: UInt64,
+    communicator: Communicator, threads: Int = 1, kernels: any KernelSet
+  ) {
+    self.count = count
+    self.schedule = schedule
+    self.communicator = communicator
+    team = ThreadTeam(count: threads)
+    workers = (0..<threads).map { _ in
+      BoundWorker(
+        dataset: dataset, count: count, standardization: standardization, schedule: schedule,
+        architecture: architecture, layout: layout, parameters: parameters, seed: seed, kernels: kernels)
+    }
+  }
+
+  /// Computes the terms of all images; collective.
+  ///
+  /// - Parameters:
+  ///   - step: What the noise is keyed by beside seed and image.
+  ///   - time: t of each image.
+  ///   - withEntropy: Whether the model's entropy is wanted too.
+  ///   - progress: Told which fraction of this rank's first thread's share is done.
+  /// - Throws: `CollectiveError` where the ranks cannot exchange their terms.
+  func terms(
+    step: Int, time: (Int) -> Int, withEntropy: Bool = false, progress: (Double) -> Void = { _ in }
+  ) throws -> Terms {
+    var terms = Terms(
+      divergence: [Double](repeating: 0, count: count),
+      modelEntropy: [Double](repeating: 0, count: withEntropy ? count : 0))
+    let groupCount = (count + laneCount - 1) / laneCount
+    let all = communicator.rankCount * workers.count
+    terms.divergence.withUnsafeMutableBufferPointer { divergence in
+      terms.modelEntropy.withUnsafeMutableBufferPointer { entropy in
+        // Each thread writes what belongs to its images.
+        team.run { thread in
+          let number = communicator.rank * workers.count + thread
+          workers[thread].compute(
+            number * groupCount / all..<(number + 1) * groupCount / all, step: step, time: time,
+            divergence: divergence, entropy: entropy
+          ) { if thread == 0 { progress($0) } }
+        }
+      }
+    }
+    // Every image has a value on one rank and zeros elsewhere, so these sums are exact.
+    guard communicator.rankCount > 1 else { return terms }
+    return Terms(
+      divergence: try communicator.sum(terms.divergence),
+      modelEntropy: withEntropy ? try communicator.sum(terms.modelEntropy) : [])
+  }
+}
+
+/// What one thread computes of the terms, with the memory that it needs.
+private final class BoundWorker {
+  private let count: Int
   private let dataset: ImageDataset
+  private let schedule: NoiseSchedule
   private let parameters: FloatBuffer
   private let forwardProcess: ForwardProcess
   private let model: ReverseModel
   private let batch: DiffusedBatch
   private let readouts: FloatBuffer
   private let images = LaneImages()
-  private let communicator: Communicator
   private let kernels: any KernelSet
   /// Lane groups that are computed together: enough for the dense branch's weights to be read seldom.
   private static let groupsAtOnce = 8
 
-  /// - Parameter count: How many images; the first of the data set.
   init(
     dataset: ImageDataset, count: Int, standardization: Standardization, schedule: NoiseSchedule,
     architecture: Architecture, layout: ParameterLayout, parameters: FloatBuffer, seed: UInt64,
-    communicator: Communicator, kernels: any KernelSet
+    kernels: any KernelSet
   ) {
     self.dataset = dataset
     self.count = count
     self.schedule = schedule
     self.parameters = parameters
-    self.communicator = communicator
     self.kernels = kernels
     forwardProcess = ForwardProcess(
       schedule: schedule, scale: standardization.scale, shift: standardization.shift,
@@ -58,40 +119,34 @@ final class BoundTerms {
     readouts = FloatBuffer(count: Self.groupsAtOnce * 2 * batch.targetStride)
   }
 
-  /// Computes the terms of all images; collective.
+  /// Computes the terms of some lane groups of images.
   ///
   /// - Parameters:
-  ///   - step: What the noise is keyed by beside seed and image.
-  ///   - time: t of each image.
-  ///   - withEntropy: Whether the model's entropy is wanted too.
-  ///   - progress: Told which fraction of this rank's share is done.
-  /// - Throws: `CollectiveError` where the ranks cannot exchange their terms.
-  func terms(
-    step: Int, time: (Int) -> Int, withEntropy: Bool = false, progress: (Double) -> Void = { _ in }
-  ) throws -> Terms {
-    var terms = Terms(
-      divergence: [Double](repeating: 0, count: count),
-      modelEntropy: [Double](repeating: 0, count: withEntropy ? count : 0))
-    let groupCount = (count + laneCount - 1) / laneCount
-    let (rank, ranks) = (communicator.rank, communicator.rankCount)
-    let share = rank * groupCount / ranks..<(rank + 1) * groupCount / ranks
-    var first = share.lowerBound
-    while first < share.upperBound {
+  ///   - divergence: Of all images.
+  ///   - entropy: Of all images; empty where it is not wanted.
+  func compute(
+    _ share: Range<Int>, step: Int, time: (Int) -> Int, divergence: UnsafeMutableBufferPointer<Double>,
+    entropy: UnsafeMutableBufferPointer<Double>, progress: (Double) -> Void
+  ) {
+    for first in stride(from: share.lowerBound, to: share.upperBound, by: Self.groupsAtOnce) {
       let next = min(first + Self.groupsAtOnce, share.upperBound)
-      compute(first..<next, step: step, time: time, into: &terms)
+      diffuse(first..<next, step: step, time: time)
+      model.readouts(parameters, batch: batch, groups: next - first, into: readouts)
+      for group in first..<next {
+        for index in entropy.isEmpty ? 0..<0 : indices(group) {
+          entropy[index] = modelEntropy(
+            group - first, lane: index - group * laneCount, beta: schedule.beta[time(index)])
+        }
+        let lanes = divergences(group - first)
+        for index in indices(group) { divergence[index] = lanes[index - group * laneCount] }
+      }
       progress(Double(next - share.lowerBound) / Double(share.count))
-      first = next
     }
-    // Every image has a value on one rank and zeros elsewhere, so these sums are exact.
-    guard ranks > 1 else { return terms }
-    return Terms(
-      divergence: try communicator.sum(terms.divergence),
-      modelEntropy: withEntropy ? try communicator.sum(terms.modelEntropy) : [])
   }
 
   private func indices(_ group: Int) -> Range<Int> { group * laneCount..<min((group + 1) * laneCount, count) }
 
-  private func compute(_ groups: Range<Int>, step: Int, time: (Int) -> Int, into terms: inout Terms) {
+  private func diffuse(_ groups: Range<Int>, step: Int, time: (Int) -> Int) {
     let elements = dataset.shape.elements
     dataset.withPixels { pixels in
       guard let base = pixels.baseAddress else { return }
@@ -101,21 +156,10 @@ final class BoundTerms {
         forwardProcess.diffuse(images, step: step, gradientWeight: 0, into: batch, group: group - groups.lowerBound)
       }
     }
-    model.readouts(parameters, batch: batch, groups: groups.count, into: readouts)
-    for group in groups {
-      let place = group - groups.lowerBound
-      if !terms.modelEntropy.isEmpty {
-        for index in indices(group) {
-          terms.modelEntropy[index] = entropy(place, lane: index - group * laneCount, beta: schedule.beta[time(index)])
-        }
-      }
-      let lanes = divergence(place)
-      for index in indices(group) { terms.divergence[index] = lanes[index - group * laneCount] }
-    }
   }
 
   /// KL of 16 images; their readouts are overwritten.
-  private func divergence(_ place: Int) -> SIMD16<Double> {
+  private func divergences(_ place: Int) -> SIMD16<Double> {
     let pixels = batch.width * batch.width
     let inverseRootLength = 1 / Float(schedule.trajectoryLength).squareRoot()
     var lanes = SIMD16<Double>()
@@ -137,7 +181,7 @@ final class BoundTerms {
   }
 
   /// Σ ½·ln(2πe·σ_θ²) over an image's elements, σ_θ² = sigmoid(g/√T + logit β).
-  private func entropy(_ place: Int, lane: Int, beta: Double) -> Double {
+  private func modelEntropy(_ place: Int, lane: Int, beta: Double) -> Double {
     let pixels = batch.width * batch.width
     let rootLength = Double(schedule.trajectoryLength).squareRoot()
     var sum = 0.0

@@ -25,9 +25,11 @@ public final class Evaluation {
   private let times: [Int32]
 
   /// Draws the times.
+  ///
+  /// - Parameter threads: Of each rank.
   public init(
     dataset: ImageDataset, standardization: Standardization, schedule: NoiseSchedule, architecture: Architecture,
-    layout: ParameterLayout, seed: UInt64, communicator: Communicator, kernels: any KernelSet
+    layout: ParameterLayout, seed: UInt64, communicator: Communicator, threads: Int = 1, kernels: any KernelSet
   ) {
     shape = dataset.shape
     times = Self.times(count: dataset.count, schedule: schedule, seed: seed, round: 0)
@@ -36,7 +38,7 @@ public final class Evaluation {
       BoundTerms(
         dataset: dataset, count: dataset.count, standardization: standardization, schedule: schedule,
         architecture: architecture, layout: layout, parameters: parameters, seed: seed, communicator: communicator,
-        kernels: kernels)
+        threads: threads, kernels: kernels)
     }
   }
 

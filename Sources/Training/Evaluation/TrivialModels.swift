@@ -26,7 +26,8 @@ public struct TrivialModels: Equatable, Sendable {
   ) {
     let elements = train.shape.elements
     let isFull = elements <= Self.mostElements
-    let (fitted, evaluated) = (
+    // Matrices are changed in place: CIFAR-10's take 75 MB each.
+    var (fitted, evaluated) = (
       PixelMoments(train, openBLAS: isFull ? openBLAS : nil), PixelMoments(test, openBLAS: isFull ? openBLAS : nil)
     )
     // In units of the standardized data; dequantization adds a uniform variable of the width of a grey level.
@@ -43,20 +44,20 @@ public struct TrivialModels: Equatable, Sendable {
     }
     independentPixels = -sum * perPixel
     guard isFull else { return }
-    var covariance = fitted.covariances
-    var moments = evaluated.covariances
     for row in 0..<elements {
       for column in 0...row {
         let index = column * elements + row
-        covariance[index] = covariance[index] * unit + (row == column ? noise : 0)
-        moments[index] = (moments[index] + means[row] * means[column]) * unit + (row == column ? noise : 0)
+        let floor = row == column ? noise : 0
+        fitted.covariances[index] = fitted.covariances[index] * unit + floor
+        evaluated.covariances[index] = (evaluated.covariances[index] + means[row] * means[column]) * unit + floor
       }
     }
-    guard let logDeterminant = openBLAS.invert(&covariance, size: elements) else { return }
+    guard let logDeterminant = openBLAS.invert(&fitted.covariances, size: elements) else { return }
     var trace = 0.0
     for column in 0..<elements {
       for row in column..<elements {
-        trace += (row == column ? 1 : 2) * covariance[column * elements + row] * moments[column * elements + row]
+        let index = column * elements + row
+        trace += (row == column ? 1 : 2) * fitted.covariances[index] * evaluated.covariances[index]
       }
     }
     fullCovariance = -(logDeterminant + trace - Double(elements)) * perPixel
@@ -67,7 +68,7 @@ public struct TrivialModels: Equatable, Sendable {
 private struct PixelMoments {
   let means: [Double]
   /// The lower triangle, column after column; the diagonal alone is filled where no full covariance is wanted.
-  private(set) var covariances: [Double]
+  var covariances: [Double]
   private let elements: Int
   private let isFull: Bool
 

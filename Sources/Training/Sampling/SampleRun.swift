@@ -84,21 +84,9 @@ public struct SampleRun {
 
   private func passes(_ model: LoadedModel, _ pictures: [[UInt8]]?) throws -> [Pass] {
     guard let pictures else { return [Pass(startTime: nil, count: request.count) { _ in nil }] }
-    let standardization = model.standardization
     let perPicture = request.samplesPerPicture
-    func lanes(_ samples: Range<Int>) -> FloatBuffer {
-      let elements = pictures.first?.count ?? 0
-      let groups = (samples.count + laneCount - 1) / laneCount
-      let buffer = FloatBuffer(count: groups * elements * laneCount)
-      for sample in 0..<groups * laneCount {
-        let picture = pictures[min(samples.lowerBound + sample, samples.upperBound - 1) / perPicture]
-        let first = sample / laneCount * elements * laneCount + sample % laneCount
-        for (element, pixel) in picture.enumerated() {
-          buffer.pointer[first + element * laneCount] = standardization.value(ofPixel: pixel)
-        }
-      }
-      return buffer
-    }
+    let own = PictureLanes(
+      pictures: pictures, standardization: model.standardization, samplesPerPicture: perPicture)
     let architecture = model.checkpoint.architecture
     let count = pictures.count * perPicture
     switch request.kind {
@@ -106,19 +94,20 @@ public struct SampleRun {
     case .denoise:
       return [
         Pass(startTime: nil, count: count) { [deviation = Float(request.noiseDeviation)] samples in
-          DenoisingFactor(images: lanes(samples), deviation: deviation)
+          DenoisingFactor(images: own.lanes(samples), deviation: deviation)
         }
       ]
     case .inpaint:
       let known = try request.mask.known(width: architecture.spatialWidth, seed: request.seed)
       let elements = (0..<architecture.colorCount).flatMap { _ in known }
       return [
-        Pass(startTime: nil, count: count) { samples in InpaintingFactor(images: lanes(samples), isKnown: elements) }
+        Pass(startTime: nil, count: count) { samples in InpaintingFactor(images: own.lanes(samples), isKnown: elements)
+        }
       ]
     case .reconstruct:
       return request.times.map { time in
         Pass(startTime: time, count: count) { [schedule = model.schedule] samples in
-          ReconstructionFactor(images: lanes(samples), schedule: schedule, time: time)
+          ReconstructionFactor(images: own.lanes(samples), schedule: schedule, time: time)
         }
       }
     }

@@ -28,7 +28,7 @@ final class SampleTrajectory {
   private let standardization: Standardization
   private let sampler: SamplerParts
   private let communicator: Communicator
-  private let share: Range<Int>
+  private let threads: Int
 
   private struct SamplerParts {
     let process: ForwardProcess
@@ -36,14 +36,14 @@ final class SampleTrajectory {
     let kernels: any KernelSet
   }
 
+  /// - Parameter threads: Of each rank.
   init(
     standardization: Standardization, schedule: NoiseSchedule, architecture: Architecture, layout: ParameterLayout,
-    communicator: Communicator, kernels: any KernelSet
+    communicator: Communicator, threads: Int = 1, kernels: any KernelSet
   ) {
     self.standardization = standardization
     self.communicator = communicator
-    let (rank, ranks) = (communicator.rank, communicator.rankCount)
-    share = rank * Self.sampleCount / ranks..<(rank + 1) * Self.sampleCount / ranks
+    self.threads = threads
     self.layout = layout
     sampler = SamplerParts(
       process: ForwardProcess(
@@ -52,31 +52,36 @@ final class SampleTrajectory {
       architecture: architecture, kernels: kernels)
   }
 
-  /// The times whose images are shown: evenly spread from the start to the end of the trajectory.
+  /// The times whose images are shown: the start, four evenly spread, and the end of the trajectory.
   static func times(trajectoryLength: Int) -> [Int] {
     // A trajectory of few steps has fewer moments.
-    Set((0...intermediateCount).map { $0 * trajectoryLength / (intermediateCount + 1) }).sorted(by: >)
+    let spread = (0...intermediateCount).map { $0 * trajectoryLength / (intermediateCount + 1) }
+    return Set(spread + [trajectoryLength - 1]).sorted(by: >)
   }
 
   /// Draws all samples; collective.
   ///
+  /// - Parameters:
+  ///   - count: How many.
+  ///   - factor: Makes r(x) for some of them.
   /// - Returns: The moments, from the noisiest to the image, on all ranks.
   /// - Throws: `CollectiveError` where the ranks cannot exchange their images.
-  func draw(_ parameters: FloatBuffer) throws -> [Moment] {
+  func draw(
+    _ parameters: FloatBuffer, count: Int = SampleTrajectory.sampleCount,
+    factor: (Range<Int>) -> (any PosteriorFactor)? = { _ in nil }
+  ) throws -> [Moment] {
     let wanted = Self.times(trajectoryLength: sampler.architecture.trajectoryLength)
-    var own: [Float] = []
-    if !share.isEmpty {
-      // Their memory is needed for seconds every few epochs only.
-      let model = ReverseModel(
-        sampler.architecture, layout: layout, kernels: sampler.kernels,
-        groupCapacity: (share.count + laneCount - 1) / laneCount, partCapacity: 1, forTraining: false)
-      let architecture = sampler.architecture
-      let trajectory = Sampler(
-        forwardProcess: sampler.process, network: SamplingNetwork(model, parameters: parameters),
-        colors: architecture.colorCount, width: architecture.spatialWidth, capacity: share.count,
-        kernels: sampler.kernels)
-      trajectory.sample(share, seed: Self.seed, wants: wanted.contains) { _, images in own += images }
+    let workers = communicator.rankCount * threads
+    // By thread and moment.
+    var parts = [[[Float]]](repeating: [], count: threads)
+    parts.withUnsafeMutableBufferPointer { parts in
+      ThreadTeam(count: threads).run { thread in
+        let worker = communicator.rank * threads + thread
+        parts[thread] = images(
+          worker * count / workers..<(worker + 1) * count / workers, of: parameters, at: wanted, factor: factor)
+      }
     }
+    let own = wanted.indices.flatMap { moment in parts.flatMap { $0.isEmpty ? [] : $0[moment] } }
     let gathered = try communicator.gather(own.withUnsafeBytes { Array($0) })
     let elements = sampler.architecture.imageElements
     return wanted.enumerated().map { index, time in
@@ -90,5 +95,27 @@ final class SampleTrajectory {
       }
       return Moment(time: time, images: images)
     }
+  }
+
+  /// What one thread draws: the images of its samples at each of the times.
+  private func images(
+    _ share: Range<Int>, of parameters: FloatBuffer, at times: [Int],
+    factor: (Range<Int>) -> (any PosteriorFactor)?
+  ) -> [[Float]] {
+    guard !share.isEmpty else { return [] }
+    // Their memory is needed for seconds every few epochs only.
+    let architecture = sampler.architecture
+    let model = ReverseModel(
+      architecture, layout: layout, kernels: sampler.kernels,
+      groupCapacity: (share.count + laneCount - 1) / laneCount, partCapacity: 1, forTraining: false)
+    let trajectory = Sampler(
+      forwardProcess: sampler.process, network: SamplingNetwork(model, parameters: parameters),
+      colors: architecture.colorCount, width: architecture.spatialWidth, capacity: share.count,
+      kernels: sampler.kernels)
+    var images: [[Float]] = []
+    trajectory.sample(share, seed: Self.seed, factor: factor(share), wants: times.contains) { _, moment in
+      images.append(moment)
+    }
+    return images
   }
 }

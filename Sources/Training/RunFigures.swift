@@ -1,0 +1,138 @@
+internal import Collectives
+internal import Datasets
+internal import Diffusion
+internal import Figures
+internal import Foundation
+internal import KernelInterface
+internal import Network
+internal import Tensors
+
+/// A run's figures: samples of three kinds, drawn by all ranks, parameters, gradients, progress.
+///
+/// Rank 0 looks at the numbers at once and draws in the background; the other ranks go on training.
+final class RunFigures {
+  /// What samples show.
+  enum Kind: String, CaseIterable {
+    case samples, inpainting, denoising
+  }
+
+  /// The noise that is taken away again, in standard deviations of the data.
+  private static let noiseDeviation: Float = 1
+
+  private let architecture: Architecture
+  private let layout: ParameterLayout
+  private let folder: RunFolder?
+  private let communicator: Communicator
+  private let trajectory: SampleTrajectory
+  /// The test set's first images, which posteriors begin from.
+  private let pictures: PictureLanes
+
+  /// - Parameter folder: Where rank 0 writes; nil on other ranks.
+  init(
+    configuration: Configuration, test: ImageDataset, standardization: Standardization, schedule: NoiseSchedule,
+    layout: ParameterLayout, folder: RunFolder?, communicator: Communicator, kernels: any KernelSet
+  ) {
+    architecture = configuration.model
+    self.layout = layout
+    self.folder = folder
+    self.communicator = communicator
+    trajectory = SampleTrajectory(
+      standardization: standardization, schedule: schedule, architecture: architecture, layout: layout,
+      communicator: communicator, threads: configuration.distributed.threads, kernels: kernels)
+    pictures = PictureLanes(
+      pictures: (0..<min(SampleTrajectory.sampleCount, test.count)).map { test.image(at: $0) },
+      standardization: standardization)
+  }
+
+  /// Makes an epoch's figures; collective.
+  ///
+  /// - Parameters:
+  ///   - best: The parameters to sample with.
+  ///   - parameters: Those that are trained.
+  ///   - gradient: Of one of the epoch's steps; nil for no figure of it.
+  /// - Returns: What is left to do on rank 0, in the background; nil elsewhere.
+  /// - Throws: `CollectiveError` where the ranks cannot exchange their samples.
+  func draw(
+    epoch: Int, best: FloatBuffer, parameters: FloatBuffer, gradient: FloatBuffer?
+  ) throws -> BackgroundWork.Piece? {
+    var grids: [(name: String, grid: ImageGrid)] = []
+    for kind in Kind.allCases {
+      let moments = try trajectory.draw(
+        best, count: kind == .samples ? SampleTrajectory.sampleCount : pictures.pictures.count
+      ) { factor(kind, $0) }
+      guard folder != nil else { continue }
+      for moment in moments {
+        let time = String(format: "%04d", moment.time)
+        grids.append(
+          (
+            "\(kind.rawValue)-t\(time).png",
+            grid(
+              moment.images,
+              "\(kind.rawValue) · epoch \(epoch) · t = \(moment.time) of \(architecture.trajectoryLength) · seed "
+                + "\(SampleTrajectory.seed)")
+          ))
+      }
+      if kind != .samples {
+        let truth = pictures.pictures.flatMap { $0.map { Float($0) / 255 } }
+        grids.append(("\(kind.rawValue)-true.png", grid(truth, "\(kind.rawValue) · the true images")))
+      }
+    }
+    guard let folder else { return nil }
+    let run = URL(fileURLWithPath: folder.path).lastPathComponent
+    let cards = cards(of: parameters)
+    let gradientCards = gradient.map { self.cards(of: $0) }
+    return { [grids] () throws(InputError) in
+      let metrics = try folder.metrics.read()
+      try folder.createFiguresFolder(epoch: epoch)
+      for (name, grid) in grids { try grid.write(toPNG: folder.figurePath(name, epoch: epoch)) }
+      try TensorSheet(title: "\(run) · parameters after epoch \(epoch)", cards: cards)
+        .write(to: folder.figurePath("parameters.png", epoch: epoch))
+      if let gradientCards {
+        try TensorSheet(
+          title: "\(run) · gradient of the last full minibatch of epoch \(epoch)", cards: gradientCards,
+          chart: ProgressFigure.layerGradients(metrics)
+        ).write(to: folder.figurePath("gradients.png", epoch: epoch))
+      }
+      for type in ["png", "pdf"] {
+        try ProgressFigure.chart(metrics, title: run).write(to: folder.figurePath("progress.\(type)"))
+        try ProgressFigure.layers(metrics, title: run).write(to: folder.figurePath("layers.\(type)"))
+      }
+    }
+  }
+
+  private func factor(_ kind: Kind, _ samples: Range<Int>) -> (any PosteriorFactor)? {
+    switch kind {
+    case .samples: nil
+    case .inpainting:
+      InpaintingFactor(
+        images: pictures.lanes(samples),
+        isKnown: InpaintingFactor.rightHalf(colors: architecture.colorCount, width: architecture.spatialWidth))
+    case .denoising: DenoisingFactor(images: pictures.lanes(samples), deviation: Self.noiseDeviation)
+    }
+  }
+
+  private func grid(_ images: [Float], _ caption: String) -> ImageGrid {
+    ImageGrid(
+      images: images, colors: architecture.colorCount, width: architecture.spatialWidth, caption: caption)
+  }
+
+  /// A card for each tensor, in the order of the data's path; of the first dense layer also its rows as images.
+  private func cards(of buffer: FloatBuffer) -> [TensorCard] {
+    // Weights before biases.
+    func place(_ name: String) -> String { name.replacing("bias", with: "x-bias") }
+    let entries = layout.entries.sorted {
+      place($0.name).compare(place($1.name), options: .numeric) == .orderedAscending
+    }
+    return entries.flatMap { entry -> [TensorCard] in
+      let values = UnsafeBufferPointer(rebasing: UnsafeBufferPointer(buffer.elements)[entry.range])
+      var cards = [TensorCard(entry.name, shape: entry.shape, values: values)]
+      if entry.name == "dense_lower.0.weight" {
+        cards.append(
+          TensorCard(
+            "its first rows as images", shape: entry.shape, values: values,
+            layout: .images(colors: architecture.colorCount, width: architecture.spatialWidth)))
+      }
+      return cards
+    }
+  }
+}
