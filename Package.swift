@@ -74,11 +74,16 @@ let package = Package(
     .target(name: "Collectives", dependencies: ["CMPI", "Tensors"], swiftSettings: strict),
     .target(name: "Pictures", dependencies: ["CCairo", "CGif", "CPicture", "Tensors"], swiftSettings: strict),
     .target(name: "Figures", dependencies: ["CCairo", "Tensors"], swiftSettings: strict),
+    .target(
+      name: "Reports", dependencies: ["Tensors"],
+      resources: [
+        .embedInCode("Page/report.html"), .embedInCode("Page/report.css"), .embedInCode("Page/report.js"),
+      ], swiftSettings: strict),
     .target(name: "Network", dependencies: ["KernelInterface", "Tensors", "Diffusion"], swiftSettings: strict),
     .target(
       name: "Training",
       dependencies: [
-        "CZlib", "Tensors", "Datasets", "Diffusion", "Collectives", "Figures", "Network", "Pictures", "Yams",
+        "CZlib", "Tensors", "Datasets", "Diffusion", "Collectives", "Figures", "Reports", "Network", "Pictures", "Yams",
       ], swiftSettings: strict),
     .target(
       name: "CommandSupport",

@@ -44,7 +44,7 @@ public struct TensorSheet: Sendable {
     let bottom = bottoms.max() ?? 48
     // Every curve's name needs a line.
     let chartHeight = chart.map { 120 + Double(max(16, $0.panels.map(\.series.count).max() ?? 0)) * 15 } ?? 0
-    let canvas = try Canvas(path: path, width: width, height: bottom + chartHeight, resolution: 1.5)
+    let canvas = try Canvas(path: path, width: width, height: bottom + chartHeight, resolution: 1)
     canvas.text(title, x: Self.gap, y: 28, size: 14)
     for (card, place) in zip(cards, places) { draw(card, x: place.x, y: place.y, on: canvas) }
     chart?.draw(on: canvas, x: 0, y: bottom, width: width, height: chartHeight)

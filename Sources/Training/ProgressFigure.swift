@@ -52,7 +52,7 @@ enum ProgressFigure {
   }
 
   /// A curve for each layer.
-  private static func series(
+  static func series(
     _ metrics: [Metrics], _ values: (StepNorms) -> [String: Double]
   ) -> [LineChart.Series] {
     let norms = metrics.compactMap { line in line.norms.map { (epoch: Double(line.epoch), values: values($0)) } }

@@ -113,6 +113,16 @@ public struct RunFolder: Equatable, Sendable {
     try Self.makeFolders(upTo: "\(figuresPath)/\(Self.epochName(epoch))")
   }
 
+  /// What figures there are, by epoch, ascending; names in alphabetical order.
+  func figures() -> [(epoch: Int, names: [String])] {
+    func contents(_ path: String) -> [String] { (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? [] }
+    return contents(figuresPath).compactMap { name in
+      guard let match = name.wholeMatch(of: /epoch-([0-9]{4,18})/), let epoch = Int(match.1) else { return nil }
+      let names = contents("\(figuresPath)/\(name)").filter { $0.hasSuffix(".png") && !$0.hasPrefix(".") }
+      return (epoch, names.sorted())
+    }.sorted { $0.epoch < $1.epoch }
+  }
+
   /// All checkpoints, from the oldest to the newest.
   public func checkpoints() -> [String] {
     let names = (try? FileManager.default.contentsOfDirectory(atPath: checkpointsPath)) ?? []

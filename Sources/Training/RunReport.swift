@@ -23,6 +23,8 @@ final class RunReport {
   private let figures: RunFigures
   /// Rank 0's; nil elsewhere.
   private let background: BackgroundWork?
+  /// What the run's page shows; rank 0's.
+  private var page: RunPage?
   private let schedule: NoiseSchedule
   /// Fitted at the first evaluation.
   private var yardstick: Yardstick?
@@ -55,6 +57,7 @@ final class RunReport {
     self.console = console
     self.schedule = schedule
     background = run.map { _ in BackgroundWork() }
+    page = run.map { RunPage(folder: $0.folder, configuration: configuration) }
     kernelName = kernels.name
     firstStep = state.step
     evaluation = Evaluation(
@@ -95,23 +98,35 @@ final class RunReport {
     let isReproducible =
       configuration.distributed.reduction == .fixedOrder && wire == .float32 && model.timesPerMinibatch == 1
       && Minibatch.isReproducible(batchSize: recipe.batchSize, ranks: communicator.rankCount * threads)
+    let facts = [
+      (
+        "ranks",
+        "\(communicator.rankCount) on \(count(names.count, "host")) (\(names.joined(separator: ", "))), "
+          + "\(count(threads, "thread")) each, "
+          + "\(resident >> 20) MiB, kernels \(kernelName)" + (openBLASCore.map { ", OpenBLAS \($0)" } ?? "")
+          + (communicator.rankCount == 1 || wire == .float32 ? "" : ", gradients travel in \(wire.rawValue)")
+          + (isReproducible ? ", the same bits for 1, 2, 4 and 8 ranks" : ", sums depend on the number of ranks")
+      ),
+      (
+        "data",
+        "\(data.train.name): \(data.train.count) images of \(shape.colors)×\(shape.height)×\(shape.width) to train "
+          + "on, \(data.test.count) to test"
+      ),
+      (
+        "model",
+        "\(layout.parameterCount) parameters, "
+          + String(format: "%.1f MFLOP", Double(model.trainingOperations) / 1e6) + " an image and step, T = "
+          + "\(model.trajectoryLength)"
+      ),
+      (
+        "recipe",
+        "\(recipe.optimizer.rawValue), lr \(recipe.learningRate), batch \(recipe.batchSize), t "
+          + "\(recipe.timeSampling.rawValue), seed \(recipe.seed)"
+      ),
+    ]
     print("dpm \(DPM.version)")
-    print(
-      "ranks    \(communicator.rankCount) on \(count(names.count, "host")) (\(names.joined(separator: ", "))), "
-        + "\(count(threads, "thread")) each, "
-        + "\(resident >> 20) MiB, kernels \(kernelName)" + (openBLASCore.map { ", OpenBLAS \($0)" } ?? "")
-        + (communicator.rankCount == 1 || wire == .float32 ? "" : ", gradients travel in \(wire.rawValue)")
-        + (isReproducible ? ", the same bits for 1, 2, 4 and 8 ranks" : ", sums depend on the number of ranks"))
-    print(
-      "data     \(data.train.name): \(data.train.count) images of \(shape.colors)×\(shape.height)×\(shape.width) to train "
-        + "on, \(data.test.count) to test")
-    print(
-      "model    \(layout.parameterCount) parameters, "
-        + String(format: "%.1f MFLOP", Double(model.trainingOperations) / 1e6) + " an image and step, T = "
-        + "\(model.trajectoryLength)")
-    print(
-      "recipe   \(recipe.optimizer.rawValue), lr \(recipe.learningRate), batch \(recipe.batchSize), t "
-        + "\(recipe.timeSampling.rawValue), seed \(recipe.seed)")
+    for (name, text) in facts { print(name.padding(toLength: 9, withPad: " ", startingAt: 0) + text) }
+    page?.facts = [("program", "dpm-train \(DPM.version)")] + facts + [("folder", run?.folder.path ?? "")]
     if let run { print("run      \(run.folder.path)") }
     if state.step > 0 { print("resumed  at step \(state.step)") }
     print(String(format: "ready    in %.1f s", startSeconds))
@@ -151,8 +166,12 @@ final class RunReport {
     epochSeconds = epochStart.duration(to: .now).seconds
     let objective = state.epochObjectiveSum / Double(max(1, state.epochImages))
     let imagesPerSecond = Double(epochImages) / epochSeconds
-    let exposed = try communicator.maximum(of: communication.exposed - communicationBefore.exposed)
-    let total = try communicator.maximum(of: communication.total - communicationBefore.total)
+    let (waiting, communicating) = (
+      communication.exposed - communicationBefore.exposed, communication.total - communicationBefore.total
+    )
+    let exposed = try communicator.maximum(of: waiting)
+    let total = try communicator.maximum(of: communicating)
+    try notePage(waiting: waiting, communicating: communicating)
     let epochs = configuration.training.epochs
     var line = "epoch \(epoch)/\(epochs)  " + String(format: "%+.4f bits/pixel", objective)
     if let lastObjective { line += String(format: " (%+.4f)", objective - lastObjective) }
@@ -174,12 +193,39 @@ final class RunReport {
       badSteps: badSteps, norms: try observer?.norms(communicator))
   }
 
-  /// Appends the finished epoch's record to the metrics; collective.
-  func recordEpoch() throws {
-    _ = try communicator.onRankZero("write the metrics") { [pending] in
+  /// Notes for the page what each rank did in the epoch; collective.
+  private func notePage(waiting: Double, communicating: Double) throws {
+    let hosts = try HostReport(communicator, threads: configuration.distributed.threads)
+    let times = try communicator.gather([waiting, communicating].withUnsafeBytes { Array($0) })
+    page?.ranks = zip(hosts.ranks, times).map { rank, bytes in
+      let seconds = bytes.withUnsafeBytes { Array($0.bindMemory(to: Double.self)) }
+      return RunPage.Rank(
+        host: rank.host, cores: rank.cores.count, threads: rank.threads, waitingSeconds: seconds[0],
+        communicationSeconds: seconds[1], peakBytes: rank.peakResidentBytes)
+    }
+    page?.epochSeconds = epochSeconds
+    page?.phases.computing += epochSeconds - waiting
+    page?.phases.waiting += waiting
+  }
+
+  /// Appends the finished epoch's record to the metrics, and has the run's page rewritten; collective.
+  ///
+  /// - Parameter isPageDue: Not where figures follow, which it will show.
+  func recordEpoch(isPageDue: Bool = true) throws {
+    _ = try communicator.onRankZero("write the metrics") {
       if let pending { try run?.folder.metrics.append(pending) }
+      if isPageDue, let page = currentPage("running") {
+        try background?.submitIfIdle { () throws(InputError) in try page.write() }
+      }
     }
     pending = nil
+  }
+
+  /// The page as it is now; nil on other ranks.
+  private func currentPage(_ status: String) -> RunPage? {
+    page?.status = status
+    page?.drawingSeconds = background?.seconds ?? 0
+    return page
   }
 
   /// Evaluates the test bound, and says where it stands; collective.
@@ -189,6 +235,7 @@ final class RunReport {
     pending?.testObjective = bound.objective
     pending?.testStandardError = bound.standardError
     let seconds = start.duration(to: .now).seconds
+    page?.phases.evaluating += seconds
     print(
       String(
         format: "         test %+.4f ± %.4f bits/pixel on %d images  %.1f s", bound.objective, bound.standardError,
@@ -210,6 +257,8 @@ final class RunReport {
 
   /// Writes a checkpoint of the state as it is now; collective.
   func writeCheckpoint() throws {
+    let start = ContinuousClock.now
+    defer { page?.phases.checkpoints += start.duration(to: .now).seconds }
     let stepsPerEpoch = (data.train.count + configuration.training.batchSize - 1) / configuration.training.batchSize
     let (epoch, rest) = state.step.quotientAndRemainder(dividingBy: stepsPerEpoch)
     _ = try communicator.onRankZero("write the checkpoint") {
@@ -231,9 +280,15 @@ final class RunReport {
     let start = ContinuousClock.now
     let drawing = try figures.draw(
       epoch: epoch, best: state.bestParameters, parameters: state.parameters, gradient: gradient)
-    print(String(format: "         samples drawn in %.1f s", start.duration(to: .now).seconds))
+    let seconds = start.duration(to: .now).seconds
+    page?.phases.sampling += seconds
+    print(String(format: "         samples drawn in %.1f s", seconds))
     _ = try communicator.onRankZero("draw the figures") {
-      if let drawing { try background?.submit(drawing) }
+      guard let drawing, let page = currentPage("running") else { return }
+      try background?.submit { () throws(InputError) in
+        try drawing()
+        try page.write()
+      }
     }
   }
 
@@ -248,9 +303,14 @@ final class RunReport {
         + "\(name.deletingLastPathComponent().relativePath) --name \(name.lastPathComponent) --resume")
   }
 
-  /// Waits for rank 0's drawings; collective.
-  func finish() throws {
-    _ = try communicator.onRankZero("draw the figures") { try background?.finish() }
+  /// Waits for rank 0's drawings, and writes the page for the last time; collective.
+  ///
+  /// - Parameter status: How the run ended.
+  func finish(_ status: String) throws {
+    _ = try communicator.onRankZero("write the run's page") {
+      try background?.finish()
+      try currentPage(status)?.write()
+    }
   }
 
   func printEnd() {

@@ -138,7 +138,7 @@ public final class Trainer {
         let signal = try communicator.maximum(of: StopRequest.pending?.rawValue ?? 0)
         try report.writeCheckpoint()
         step.release(state)
-        try report.finish()
+        try report.finish("stopped after step \(state.step)")
         report.printStop(StopSignal(rawValue: signal))
         return StopSignal(rawValue: signal)
       }
@@ -147,7 +147,7 @@ public final class Trainer {
         let gradient = observer?.gradient
         if let gradient { try step.gather(gradient) }
         try report.evaluate(epoch: epoch + 1)
-        try report.recordEpoch()
+        try report.recordEpoch(isPageDue: false)
         try report.writeCheckpoint()
         try report.drawFigures(epoch: epoch + 1, gradient: gradient)
         step.release(state)
@@ -155,7 +155,7 @@ public final class Trainer {
         try report.recordEpoch()
       }
     }
-    try report.finish()
+    try report.finish("finished")
     report.printEnd()
     return nil
   }

@@ -15,7 +15,7 @@ extension CommandTests {
       #expect(result.lines.count { $0.hasPrefix("epoch ") } == 4)
       for text in ["ranks", "data", "model", "images/s", "ETA", "lr 0.00"] { #expect(result.output.contains(text)) }
       var files = [
-        "config.yaml", "metrics.jsonl", "train.log", "checkpoints/epoch-0002.safetensors",
+        "config.yaml", "metrics.jsonl", "train.log", "report.html", "checkpoints/epoch-0002.safetensors",
         "checkpoints/epoch-0004.safetensors",
       ]
       for name in ["progress", "layers"] { files += ["figures/\(name).png", "figures/\(name).pdf"] }

@@ -1,0 +1,62 @@
+internal import Foundation
+internal import Reports
+internal import Tensors
+
+/// The figures that a run's page carries, read from the run's folder.
+///
+/// What changes most from epoch to epoch is there for many of them, evenly spread where all would be too many; what the
+/// trajectory passes through, and the true images, for the newest epoch.
+struct RunPageFigures {
+  let folder: RunFolder
+
+  /// Most bytes of one figure's files over all epochs, so that a page stays below about 20 MB.
+  private static let mostBytes = 2_000_000
+  private static let throughEpochs =
+    RunFigures.Kind.allCases.map { "\($0.rawValue)-t0000.png" } + ["parameters.png", "gradients.png"]
+
+  /// - Throws: `InputError` where a figure cannot be read.
+  func figures() throws(InputError) -> [ReportPage.Figure] {
+    let all = folder.figures()
+    guard let newest = all.last else { return [] }
+    var figures: [ReportPage.Figure] = []
+    for name in Self.throughEpochs {
+      let epochs = all.filter { $0.names.contains(name) }.map(\.epoch)
+      guard let last = epochs.last else { continue }
+      let size = try Self.read(folder.figurePath(name, epoch: last)).count
+      let shown = Self.spread(epochs, most: max(1, Self.mostBytes / max(1, size)))
+      figures.append(try figure(name, shown, omitted: epochs.count - shown.count))
+    }
+    for name in newest.names where !Self.throughEpochs.contains(name) {
+      figures.append(try figure(name, [newest.epoch], omitted: 0))
+    }
+    return figures
+  }
+
+  private func figure(_ name: String, _ epochs: [Int], omitted: Int) throws(InputError) -> ReportPage.Figure {
+    var images: [String] = []
+    for epoch in epochs { images.append(try Self.read(folder.figurePath(name, epoch: epoch)).base64EncodedString()) }
+    return ReportPage.Figure(name: Self.title(name), epochs: epochs, images: images, omitted: omitted)
+  }
+
+  /// Some of the epochs, the first and the last among them, evenly spread; the last alone where one is wanted.
+  static func spread(_ epochs: [Int], most: Int) -> [Int] {
+    guard epochs.count > most else { return epochs }
+    guard most > 1 else { return epochs.suffix(1) }
+    return (0..<most).map { epochs[$0 * (epochs.count - 1) / (most - 1)] }
+  }
+
+  /// `samples-t0200.png` as "samples, t = 200"; the end of the trajectory needs no time.
+  static func title(_ name: String) -> String {
+    let parts = name.dropLast(4).split(separator: "-")
+    guard let kind = parts.first, let moment = parts.dropFirst().first else { return String(name.dropLast(4)) }
+    guard moment.first == "t", let time = Int(moment.dropFirst()) else { return "\(kind), the \(moment) images" }
+    return time == 0 ? String(kind) : "\(kind), t = \(time)"
+  }
+
+  private static func read(_ path: String) throws(InputError) -> Data {
+    guard let data = FileManager.default.contents(atPath: path) else {
+      throw InputError(path, found: "cannot be read", expected: "a figure")
+    }
+    return data
+  }
+}
