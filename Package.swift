@@ -62,6 +62,8 @@ let package = Package(
     .systemLibrary(name: "CGdkPixbuf", pkgConfig: "gdk-pixbuf-2.0", providers: [.apt(["libgdk-pixbuf-2.0-dev"])]),
     .systemLibrary(name: "CGif", providers: [.apt(["libgif-dev"])]),
     .target(name: "CPicture", dependencies: ["CGdkPixbuf"]),
+    .systemLibrary(name: "CGLib", pkgConfig: "glib-2.0", providers: [.apt(["libglib2.0-dev"])]),
+    .target(name: "CTransfer"),
     .target(name: "CPlatform"),
 
     // In the order of the data's path; each imports only what stands above it.
@@ -69,7 +71,7 @@ let package = Package(
   ] + kernelTargets + [
     .target(
       name: "Tensors", dependencies: ["CPlatform", "KernelInterface"] + kernelModules, swiftSettings: strict),
-    .target(name: "Datasets", dependencies: ["CZlib", "Tensors"], swiftSettings: strict),
+    .target(name: "Datasets", dependencies: ["CGLib", "CTransfer", "CZlib", "Tensors"], swiftSettings: strict),
     .target(name: "Diffusion", dependencies: ["KernelInterface", "Tensors"], swiftSettings: strict),
     .target(name: "Collectives", dependencies: ["CMPI", "Tensors"], swiftSettings: strict),
     .target(name: "Pictures", dependencies: ["CCairo", "CGif", "CPicture", "Tensors"], swiftSettings: strict),
@@ -125,14 +127,14 @@ let package = Package(
     .target(
       // Optimized in debug builds too: the reference model's plain loops would take minutes.
       name: "TestSupport", dependencies: ["Network", "Tensors"], path: "Tests/TestSupport",
-      resources: [.copy("Goldens")], swiftSettings: strict + [.unsafeFlags(["-O"])]),
+      resources: [.copy("Goldens"), .copy("Scripts")], swiftSettings: strict + [.unsafeFlags(["-O"])]),
     .executableTarget(
       name: "rank-worker", dependencies: ["Collectives", "Tensors"], path: "Tests/rank-worker", swiftSettings: strict),
     .testTarget(
       name: "KernelsTests", dependencies: ["KernelInterface", "Tensors", "TestSupport"], swiftSettings: strict),
     .testTarget(
       name: "TensorsTests", dependencies: ["KernelInterface", "Tensors", "TestSupport"], swiftSettings: strict),
-    .testTarget(name: "DatasetsTests", dependencies: ["Datasets", "TestSupport"], swiftSettings: strict),
+    .testTarget(name: "DatasetsTests", dependencies: ["Datasets", "Tensors", "TestSupport"], swiftSettings: strict),
     .testTarget(
       name: "DiffusionTests", dependencies: ["Diffusion", "KernelInterface", "Tensors", "TestSupport"],
       swiftSettings: strict),

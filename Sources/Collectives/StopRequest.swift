@@ -30,6 +30,22 @@ public enum StopSignal: Int, CaseIterable, Sendable, CustomStringConvertible {
 
 /// The first signal that arrived, 0 before.
 ///
+/// A signal came while there was nothing yet that could be saved; all ranks throw this.
+public struct Stopped: Error, CustomStringConvertible, Sendable {
+  /// The signal.
+  public let signal: StopSignal
+  private let task: String
+
+  /// Stopped by a signal while doing something, as in "downloading".
+  public init(by signal: StopSignal, task: String) {
+    self.signal = signal
+    self.task = task
+  }
+
+  /// One line.
+  public var description: String { "stopped by \(signal) while \(task)" }
+}
+
 /// A signal handler belongs to the process, hence so does what it writes.
 private let requestedNumber = Atomic<Int32>(0)
 

@@ -34,8 +34,8 @@ extension RankedCommand {
       try communicator.finish()
       Foundation.exit(status)
     } catch {
-      report("\(error)")
-      Foundation.exit(ExitStatus.failure)
+      Terminal.report(error: "\(error)")
+      Foundation.exit(ExitStatus.status(of: error))
     }
   }
 
@@ -54,7 +54,7 @@ extension RankedCommand {
       }
       return try own.plan()
     } catch let error as InputError {
-      report(error.description)
+      Terminal.report(error: error.description)
       Foundation.exit(ExitStatus.failure)
     } catch {
       exit(withError: error)
@@ -65,23 +65,24 @@ extension RankedCommand {
   private static func runAgreeing(_ plan: Plan, on communicator: Communicator) throws -> Int32 {
     do {
       return try run(plan, on: communicator)
-    } catch let error as InputError {
-      if communicator.isRankZero { report(error.description) }
-    } catch let error as CollectiveError {
-      switch error {
-      case .taskFailed, .ranksDiffer: if communicator.isRankZero { report(error.description) }
-      case .mpi, .launch:
-        report("rank \(communicator.rank) on \(communicator.host): \(error)")
-        communicator.abort(status: ExitStatus.failure)
-      }
     } catch {
-      report("rank \(communicator.rank) on \(communicator.host): \(error)")
-      communicator.abort(status: ExitStatus.failure)
+      let status = ExitStatus.status(of: error)
+      if isShared(error) {
+        if communicator.isRankZero { Terminal.report(error: "\(error)") }
+        return status
+      }
+      Terminal.report(error: "rank \(communicator.rank) on \(communicator.host): \(error)")
+      communicator.abort(status: status)
     }
-    return ExitStatus.failure
   }
 
-  private static func report(_ text: String) { FileHandle.standardError.write(Data("error: \(text)\n".utf8)) }
+  /// Whether all ranks have thrown this.
+  private static func isShared(_ error: any Error) -> Bool {
+    switch error {
+    case is InputError, is Stopped, CollectiveError.taskFailed, CollectiveError.ranksDiffer: true
+    default: false
+    }
+  }
 }
 
 /// Standard output and error, closed for a while.

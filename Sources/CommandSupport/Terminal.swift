@@ -5,9 +5,10 @@ public import Training
 /// Where a command's lines, warnings and progress go: standard output, standard error, and a bar on it.
 public final class Terminal {
   private var bar = ProgressBar()
+  private let level: LogLevel
 
   /// The process's own.
-  public init() {}
+  public init(level: LogLevel = .info) { self.level = level }
 
   /// How a run speaks on this terminal.
   ///
@@ -16,17 +17,45 @@ public final class Terminal {
     RunConsole(
       line: { [self] line in
         bar.clear()
-        if printing { FileHandle.standardOutput.write(Data("\(line)\n".utf8)) }
+        if printing && level >= .info { FileHandle.standardOutput.write(Data("\(line)\n".utf8)) }
       },
       warn: { [self] text in
         bar.clear()
-        FileHandle.standardError.write(Data("warning: \(text)\n".utf8))
+        if level >= .warning { Self.write("warning", .yellow, text) }
       },
-      progress: { [self] fraction, text in bar.show(fraction, text()) })
+      debug: { [self] text in
+        guard level >= .debug else { return }
+        bar.clear()
+        Self.write("debug", .dim, text())
+      },
+      progress: { [self] fraction, text in
+        if level >= .info { bar.show(fraction, text()) }
+      })
   }
 
   /// Removes the progress bar.
   public func clear() { bar.clear() }
+
+  /// Says on standard error why the command ends.
+  public static func report(error text: String) { write("error", .red, text) }
+
+  private enum Style: String {
+    case red = "1;31"
+    case yellow = "33"
+    case dim = "2"
+  }
+
+  /// One write, so that lines of several ranks do not mix.
+  private static func write(_ label: String, _ style: Style, _ text: String) {
+    let shown = hasColors ? "\u{1B}[\(style.rawValue)m\(label):\u{1B}[0m" : "\(label):"
+    FileHandle.standardError.write(Data("\(shown) \(text)\n".utf8))
+  }
+
+  /// Colours only where a terminal can show them and the user wants them (no-color.org).
+  private static var hasColors: Bool {
+    let environment = ProcessInfo.processInfo.environment
+    return isatty(STDERR_FILENO) == 1 && environment["NO_COLOR", default: ""].isEmpty && environment["TERM"] != "dumb"
+  }
 }
 
 /// A flag in both of its spellings: `--data-dir` and `--data_dir`.

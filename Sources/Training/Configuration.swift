@@ -30,8 +30,10 @@ public struct Configuration: Equatable, Sendable {
   public struct Dataset: Equatable, Sendable {
     /// Which data set.
     public var name = DatasetName.mnist
-    /// The folder with its files; nil leaves it to `DPM_DATA_DIR`.
+    /// The folder with its files; nil leaves it to `DPM_DATA_DIR`, then to the cache of downloaded ones.
     public var path: String?
+    /// Whether nothing may be downloaded.
+    public var isOffline = false
   }
 
   /// The recipe (model.md, "Training recipe").

@@ -85,7 +85,8 @@ struct ConfigurationKey: Sendable {
     .choice(
       "dataset.name", \.dataset.name, DatasetName.allCases.map { ($0.rawValue, $0) }, "",
       parse: { text, subject throws(InputError) in try DatasetName(text, subject: subject) }),
-    .text("dataset.path", \.dataset.path, .path, "folder of its files; null: DPM_DATA_DIR"),
+    .text("dataset.path", \.dataset.path, .path, "folder of its files; null: DPM_DATA_DIR, or downloaded ones"),
+    .boolean("dataset.offline", \.dataset.isOffline, "download nothing"),
   ]
 
   private static let training: [ConfigurationKey] = [

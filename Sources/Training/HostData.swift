@@ -13,10 +13,13 @@ struct HostData {
   /// Of both sets; the same on all hosts, or the ranks would not train the same model.
   var digest: String
 
-  /// Reads the data set; collective.
+  /// Reads the data set, downloaded before if no folder is named for it; collective.
   ///
   /// - Throws: `InputError` for what is wrong with the files, the same on all ranks; `CollectiveError` where ranks fail.
-  static func load(_ dataset: Configuration.Dataset, on communicator: Communicator) throws -> HostData {
+  static func load(
+    _ dataset: Configuration.Dataset, on communicator: Communicator, console: RunConsole
+  ) throws -> HostData {
+    let dataset = try dataset.provided(on: communicator, console: console)
     let topology = communicator.topology
     let leader = topology.hostLeaders[communicator.rank]
     let isShared = topology.ranks(onHostOf: communicator.rank).count > 1

@@ -52,11 +52,14 @@ struct LoadedModel {
     "epoch \(checkpoint.epoch), step \(checkpoint.step), \(isAverage ? "averaged parameters" : "parameters as trained")"
   }
 
-  /// Where the data set is read from: the flag's folder, the one that the model was trained on, or the environment's.
-  func dataset(folder: String?) -> Configuration.Dataset {
+  /// Where the data set is read from: the flag's folder, the one that the model was trained on, the environment's, or the
+  /// cache.
+  func dataset(folder: String?, isOffline: Bool) -> Configuration.Dataset {
     var dataset = checkpoint.configuration.dataset
     let trained = dataset.path.flatMap { FileManager.default.fileExists(atPath: $0) ? $0 : nil }
-    dataset.path = folder ?? trained ?? ProcessInfo.processInfo.environment["DPM_DATA_DIR"]
+    let environment = ProcessInfo.processInfo.environment["DPM_DATA_DIR"].flatMap { $0.isEmpty ? nil : $0 }
+    dataset.path = folder ?? trained ?? environment
+    dataset.isOffline = dataset.isOffline || isOffline
     return dataset
   }
 }

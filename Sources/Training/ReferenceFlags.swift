@@ -15,6 +15,7 @@ extension ConfigurationAssignment {
     ("--epochs", "training.epochs"),
     ("--seed", "training.seed"),
     ("--data-dir", "dataset.path"),
+    ("--offline", "dataset.offline"),
     ("--name", "output.name"),
     ("--threads", "distributed.threads"),
     ("--timeout", "distributed.timeout"),

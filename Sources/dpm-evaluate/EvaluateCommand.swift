@@ -29,6 +29,8 @@ struct EvaluateCommand: RankedCommand {
     name: names("data-dir"),
     help: ArgumentHelp("The folder with the data set; else the one trained on, or DPM_DATA_DIR.", valueName: "folder"))
   var dataDir: String?
+  @Flag(help: "Download nothing.")
+  var offline = false
   @Option(help: ArgumentHelp("How many images, the first of the set; all if not given.", valueName: "count"))
   var images: Int?
   @Option(
@@ -63,6 +65,7 @@ struct EvaluateCommand: RankedCommand {
     var request = BoundRequest(checkpoint: checkpoint)
     request.split = split
     request.dataFolder = dataDir
+    request.isOffline = offline
     request.images = images
     request.standardError = standardError
     request.isExact = exact

@@ -54,6 +54,8 @@ struct SampleCommand: RankedCommand {
     name: names("data-dir"),
     help: ArgumentHelp("The folder with the data set; else the one trained on, or DPM_DATA_DIR.", valueName: "folder"))
   var dataDir: String?
+  @Flag(help: "Download nothing.")
+  var offline = false
   @Flag(help: "Replace what exists.")
   var force = false
 
@@ -71,6 +73,7 @@ struct SampleCommand: RankedCommand {
     request.samplesPerPicture = perImage
     request.noiseDeviation = noiseDeviation
     request.dataFolder = dataDir
+    request.isOffline = offline
     request.mask = try FileManager.default.fileExists(atPath: mask) ? .pixels(readMask) : Mask(mask)
     request.times = try times.split(separator: ",", omittingEmptySubsequences: false).map {
       guard let time = Int($0) else {

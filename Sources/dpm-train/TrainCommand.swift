@@ -62,8 +62,12 @@ struct TrainCommand: RankedCommand {
   var seed: String?
   @Option(
     name: names("data-dir"),
-    help: ArgumentHelp("The folder with the data set; else the environment's DPM_DATA_DIR.", valueName: "folder"))
+    help: ArgumentHelp(
+      "The folder with the data set; else the environment's DPM_DATA_DIR, else the cache of downloaded ones.",
+      valueName: "folder"))
   var dataDir: String?
+  @Flag(help: "Download nothing; without it, published data sets that are nowhere are.")
+  var offline = false
   @Option(help: "Threads of a rank.")
   var threads: String?
   @Option(
@@ -98,7 +102,7 @@ struct TrainCommand: RankedCommand {
       ("--seed", seed), ("--data-dir", dataDir), ("--threads", threads), ("--timeout", timeout),
       ("--reduction", reduction),
       ("--wire-precision", wirePrecision), ("--name", name),
-      ("--plot-before-training", plotBeforeTraining ? "true" : nil),
+      ("--plot-before-training", plotBeforeTraining ? "true" : nil), ("--offline", offline ? "true" : nil),
     ]
     var assignments =
       try modelArgs.map { text throws(InputError) in

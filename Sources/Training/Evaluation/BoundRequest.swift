@@ -18,6 +18,8 @@ public struct BoundRequest: Sendable {
   public var split = Split.test
   /// The folder with the data set; nil for that of the checkpoint's configuration, or the environment's.
   public var dataFolder: String?
+  /// Whether a data set that is nowhere may not be downloaded.
+  public var isOffline = false
   /// How many images, the first of the set; nil for all.
   public var images: Int?
   /// Rounds of times and noise are added until the standard error, in bits/pixel, is at most this; nil for one round.

@@ -52,6 +52,8 @@ public struct SampleRequest {
   public var mask = Mask.side(.right)
   /// The folder with the data set whose test images serve as pictures; nil for that of the checkpoint's configuration.
   public var dataFolder: String?
+  /// Whether a data set that is nowhere may not be downloaded.
+  public var isOffline = false
   /// The user's own pictures, [C][H][W] each, decoded for a model of these colours and this width; nil for the test set's.
   public var pictures: ((_ colors: Int, _ width: Int) throws -> [[UInt8]])?
 

@@ -38,7 +38,7 @@ public struct SampleRun {
     try communicator.agree("check the options") {
       try request.validate(trajectoryLength: architecture.trajectoryLength)
     }
-    let pictures = try request.kind == .standard ? nil : self.pictures(for: model, communicator)
+    let pictures = try request.kind == .standard ? nil : self.pictures(for: model, communicator, console)
     let passes = try communicator.agree("prepare the mask") { try self.passes(model, pictures) }
     var results: [SampleSet] = []
     for (index, pass) in passes.enumerated() {
@@ -67,12 +67,15 @@ public struct SampleRun {
   }
 
   /// The pictures to start from, [C][H][W] each: the user's, or the test set's first.
-  private func pictures(for model: LoadedModel, _ communicator: Communicator) throws -> [[UInt8]] {
+  private func pictures(
+    for model: LoadedModel, _ communicator: Communicator, _ console: RunConsole
+  ) throws -> [[UInt8]] {
     let architecture = model.checkpoint.architecture
     if let own = request.pictures {
       return try communicator.agree("read the pictures") { try own(architecture.colorCount, architecture.spatialWidth) }
     }
-    let test = try HostData.load(model.dataset(folder: request.dataFolder), on: communicator).data.test
+    let dataset = model.dataset(folder: request.dataFolder, isOffline: request.isOffline)
+    let test = try HostData.load(dataset, on: communicator, console: console).data.test
     return try communicator.agree("check the data set") {
       _ = try model.checkpoint.configuration.completed(for: test.shape)
       guard request.count <= test.count else {
