@@ -8,8 +8,6 @@ public enum LogLevel: String, CaseIterable, ExpressibleByArgument, Sendable, Com
   case warning
   /// A line an epoch, and what a reader of the log wants to know.
   case info
-  /// Where things are read and written, and how long it takes.
-  case debug
 
   private var rank: Int { Self.allCases.firstIndex(of: self) ?? 0 }
 

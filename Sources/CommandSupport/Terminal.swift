@@ -23,11 +23,6 @@ public final class Terminal {
         bar.clear()
         if level >= .warning { Self.write("warning", .yellow, text) }
       },
-      debug: { [self] text in
-        guard level >= .debug else { return }
-        bar.clear()
-        Self.write("debug", .dim, text())
-      },
       progress: { [self] fraction, text in
         if level >= .info { bar.show(fraction, text()) }
       })
@@ -42,7 +37,6 @@ public final class Terminal {
   private enum Style: String {
     case red = "1;31"
     case yellow = "33"
-    case dim = "2"
   }
 
   /// One write, so that lines of several ranks do not mix.

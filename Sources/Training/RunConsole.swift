@@ -6,24 +6,19 @@ public struct RunConsole {
   public var line: (String) -> Void
   /// Prints a warning.
   public var warn: (String) -> Void
-  /// Prints a detail that only some users want to see.
-  public var debug: (() -> String) -> Void
   /// Shows progress: a fraction of 1 and a text.
   public var progress: (Double, () -> String) -> Void
 
-  /// Takes the four ways to speak.
+  /// Takes the three ways to speak.
   public init(
-    line: @escaping (String) -> Void, warn: @escaping (String) -> Void, debug: @escaping (() -> String) -> Void,
+    line: @escaping (String) -> Void, warn: @escaping (String) -> Void,
     progress: @escaping (Double, () -> String) -> Void
   ) {
     self.line = line
     self.warn = warn
-    self.debug = debug
     self.progress = progress
   }
 
   /// Says nothing.
-  public static var silent: RunConsole {
-    RunConsole(line: { _ in }, warn: { _ in }, debug: { _ in }, progress: { _, _ in })
-  }
+  public static var silent: RunConsole { RunConsole(line: { _ in }, warn: { _ in }, progress: { _, _ in }) }
 }

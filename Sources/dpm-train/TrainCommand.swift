@@ -19,7 +19,8 @@ struct TrainCommand: RankedCommand {
     discussion: """
       Later settings win: defaults, then the file, then --set, then flags. --print-config shows the outcome.
       SIGUSR1 and SIGTERM end the run after the current step, with a checkpoint and status 0; SIGINT with status 130.
-      Status 1: a file, key or value is wrong, or cannot be read or written. 64: a flag is. 75: a rank did not answer.
+      Status 1: a file, key or value is wrong, or cannot be read or written. 64: a flag is.
+      70: a rank failed by itself. 75: a rank did not answer.
       """,
     version: DPM.version)
 
@@ -79,6 +80,8 @@ struct TrainCommand: RankedCommand {
   var wirePrecision: String?
   @Option(help: ArgumentHelp("How long a rank waits for the others before it ends the job.", valueName: "seconds"))
   var timeout: String?
+  @Option(name: names("log-level"), help: "How much is said: error, warning or info.")
+  var logLevel = LogLevel.info
   @Option(help: "The run folder's name.")
   var name: String?
   @Flag(help: "Go on from the newest checkpoint of the run.")
@@ -90,6 +93,7 @@ struct TrainCommand: RankedCommand {
   struct Plan {
     var configuration: Configuration
     var resume: ResumeRequest
+    var logLevel: LogLevel
   }
 
   func plan() throws -> Plan {
@@ -122,7 +126,7 @@ struct TrainCommand: RankedCommand {
       throw ExitCode.success
     }
     let request: ResumeRequest = resumeFile.map { .file($0) } ?? (resume ? .newest(configurationFile: file) : .none)
-    return Plan(configuration: configuration, resume: request)
+    return Plan(configuration: configuration, resume: request, logLevel: logLevel)
   }
 
   /// The configuration of the run that `--resume --name NAME` means, where no file is given.
@@ -137,7 +141,8 @@ struct TrainCommand: RankedCommand {
   static func run(_ plan: Plan, on communicator: Communicator) throws -> Int32 {
     StopRequest.install()
     let trainer = try Trainer(
-      plan.configuration, resume: plan.resume, communicator: communicator, console: Terminal().console())
+      plan.configuration, resume: plan.resume, communicator: communicator,
+      console: Terminal(level: plan.logLevel).console())
     let signal = try trainer.run()
     return signal == .interrupt ? ExitStatus.interrupted : ExitStatus.success
   }
