@@ -3,7 +3,9 @@ import TestSupport
 import Testing
 
 extension CommandTests {
-  /// A data set that is nowhere: what the commands do about it. How files are downloaded is tested in DatasetsTests.
+  /// What the commands do about a data set that is nowhere.
+  ///
+  /// How files are downloaded is tested in DatasetsTests.
   @Suite(.enabled(if: LocalMirror.isAvailable, "needs python3 for a local server"))
   struct DownloadCommandTests {
     private let folder: TemporaryFolder

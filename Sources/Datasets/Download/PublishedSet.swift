@@ -29,7 +29,7 @@ struct PublishedArchive: Equatable, Sendable {
   let format: Format
   /// What is unpacked from it.
   let files: [PublishedFile]
-  /// Base addresses, the publishers' first, below which it has another path: whole addresses.
+  /// Whole addresses, in the order in which they are tried.
   let addresses: [String]
 }
 
@@ -53,7 +53,9 @@ struct PublishedSet: Equatable, Sendable {
     }
   }
 
-  /// Y. LeCun, C. Cortes and C. Burges, at http://yann.lecun.com/exdb/mnist, which has been down for years: mirrors first.
+  /// The digits of LeCun, Cortes and Burges.
+  ///
+  /// Mirrors come first: the authors' page, http://yann.lecun.com/exdb/mnist, often refuses.
   private static let mnist = PublishedSet(
     title: "MNIST", folder: "mnist",
     archives: [
@@ -77,7 +79,7 @@ struct PublishedSet: Equatable, Sendable {
       files: [PublishedFile(name: name, bytes: unpacked, digest: digest)], addresses: bases.map { "\($0)/\(name).gz" })
   }
 
-  /// A. Krizhevsky, https://www.cs.toronto.edu/~kriz/cifar.html, the binary version.
+  /// The binary version, which Alex Krizhevsky publishes at https://www.cs.toronto.edu/~kriz/cifar.html.
   private static let cifar10 = PublishedSet(
     title: "CIFAR10", folder: "cifar-10-batches-bin",
     archives: [
