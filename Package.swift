@@ -70,7 +70,7 @@ let package = Package(
     .target(name: "KernelInterface", swiftSettings: strict + [.unsafeFlags(["-Ounchecked"])]),
   ] + kernelTargets + [
     .target(
-      name: "Tensors", dependencies: ["CPlatform", "KernelInterface"] + kernelModules, swiftSettings: strict),
+      name: "Tensors", dependencies: ["CPlatform", "CZlib", "KernelInterface"] + kernelModules, swiftSettings: strict),
     .target(name: "Datasets", dependencies: ["CGLib", "CTransfer", "CZlib", "Tensors"], swiftSettings: strict),
     .target(name: "Diffusion", dependencies: ["KernelInterface", "Tensors"], swiftSettings: strict),
     .target(name: "Collectives", dependencies: ["CMPI", "Tensors"], swiftSettings: strict),
@@ -129,7 +129,8 @@ let package = Package(
       name: "TestSupport", dependencies: ["Network", "Tensors"], path: "Tests/TestSupport",
       resources: [.copy("Goldens"), .copy("Scripts")], swiftSettings: strict + [.unsafeFlags(["-O"])]),
     .executableTarget(
-      name: "rank-worker", dependencies: ["Collectives", "Tensors"], path: "Tests/rank-worker", swiftSettings: strict),
+      name: "rank-worker", dependencies: ["Collectives", "Network", "Tensors", "Training"], path: "Tests/rank-worker",
+      swiftSettings: strict),
     .testTarget(
       name: "KernelsTests", dependencies: ["KernelInterface", "Tensors", "TestSupport"], swiftSettings: strict),
     .testTarget(

@@ -88,6 +88,9 @@ public final class AlignedBuffer<Element: BitwiseCopyable> {
 
   /// Sets every element to the same value.
   public func fill(_ value: Element) { elements.update(repeating: value) }
+
+  /// A digest of all elements' bits (`Digest`).
+  public func digest() -> String { Digest.hexadecimal(of: UnsafeRawBufferPointer(elements)) }
 }
 
 private let hugePageBytes = 2 << 20

@@ -14,6 +14,8 @@ import CPlatform
 public struct OpenBLAS {
   /// The kernels that OpenBLAS chose.
   public let coreName: String
+  /// The threads that it works on: one, unless the user's OPENBLAS_NUM_THREADS says another number.
+  public let threadCount: Int
   private let factorize: Factorize
   private let formOrthogonal: FormOrthogonal
   private let addOuterProducts: AddOuterProducts
@@ -61,7 +63,8 @@ public struct OpenBLAS {
     guard let factorize = dlsym(library, "sgeqrf_"), let formOrthogonal = dlsym(library, "sorgqr_"),
       let addOuterProducts = dlsym(library, "dsyrk_"), let factorizePositive = dlsym(library, "dpotrf_"),
       let invertPositive = dlsym(library, "dpotri_"),
-      let coreName = dlsym(library, "openblas_get_corename")
+      let coreName = dlsym(library, "openblas_get_corename"),
+      let threadCount = dlsym(library, "openblas_get_num_threads")
     else {
       throw InputError(names[0], found: "no LAPACK in it", expected: "OpenBLAS with LAPACK")
     }
@@ -72,6 +75,7 @@ public struct OpenBLAS {
     self.invertPositive = unsafeBitCast(invertPositive, to: TriangularTask.self)
     let name = unsafeBitCast(coreName, to: (@convention(c) () -> UnsafePointer<CChar>?).self)()
     self.coreName = name.map { String(cString: $0) } ?? "unknown"
+    self.threadCount = Int(unsafeBitCast(threadCount, to: (@convention(c) () -> Int32).self)())
   }
 
   /// Replaces a matrix by the orthonormal columns of its QR factorization, with R's diagonal made positive.

@@ -63,6 +63,9 @@ extension Configuration {
     return "{\(sections.joined(separator: ","))}"
   }
 
+  /// Every key with its value, as ranks compare them.
+  var facts: [(name: String, value: String)] { ConfigurationKey.all.map { ($0.name, $0.read(self).yaml) } }
+
   /// Reads what `json` gave; keys that are missing have their defaults.
   ///
   /// - Parameter source: What errors name, such as the checkpoint.

@@ -42,9 +42,9 @@ struct LoadedModel {
     schedule = NoiseSchedule(
       trajectoryLength: model.trajectoryLength, temporalBasisCount: model.temporalBasisCount,
       firstStepBeta: model.firstStepBeta)
-    try communicator.requireSameOnAllRanks([
-      "version": DPM.version, "checkpoint": "\(checkpoint.configuration.json) step \(checkpoint.step)",
-    ])
+    try communicator.requireSameOnAllRanks(
+      [("version", DPM.version)] + checkpoint.configuration.facts
+        + [("the checkpoint's step", "\(checkpoint.step)"), ("the parameters' digest", parameters.digest())])
   }
 
   /// What a report says of the model.

@@ -84,49 +84,14 @@ final class RunReport {
 
   /// What a reader of the log wants to know first; collective.
   ///
-  /// - Parameter openBLASCore: The kernels that OpenBLAS chose; nil where the run did not need it.
-  func printHeader(startSeconds: Double, openBLASCore: String?) throws {
+  /// - Parameter openBLAS: Rank 0's; nil where the run did not need it.
+  func printHeader(startSeconds: Double, openBLAS: OpenBLAS?) throws {
     let hosts = try HostReport(communicator, threads: configuration.distributed.threads)
-    let topology = communicator.topology
-    let names = topology.hostLeaders.indices.filter { topology.hostLeaders[$0] == $0 }.map { topology.hosts[$0] }
-    let resident = hosts.ranks.map(\.residentBytes).max() ?? 0
-    let model = configuration.model
-    let shape = data.train.shape
-    let recipe = configuration.training
-    let threads = configuration.distributed.threads
-    let wire = configuration.distributed.wirePrecision
-    let isReproducible =
-      configuration.distributed.reduction == .fixedOrder && wire == .float32 && model.timesPerMinibatch == 1
-      && Minibatch.isReproducible(batchSize: recipe.batchSize, ranks: communicator.rankCount * threads)
-    let facts = [
-      (
-        "ranks",
-        "\(communicator.rankCount) on \(count(names.count, "host")) (\(names.joined(separator: ", "))), "
-          + "\(count(threads, "thread")) each, "
-          + "\(resident >> 20) MiB, kernels \(kernelName)" + (openBLASCore.map { ", OpenBLAS \($0)" } ?? "")
-          + (communicator.rankCount == 1 || wire == .float32 ? "" : ", gradients travel in \(wire.rawValue)")
-          + (isReproducible ? ", the same bits for 1, 2, 4 and 8 ranks" : ", sums depend on the number of ranks")
-      ),
-      (
-        "data",
-        "\(data.train.name): \(data.train.count) images of \(shape.colors)×\(shape.height)×\(shape.width) to train "
-          + "on, \(data.test.count) to test"
-      ),
-      (
-        "model",
-        "\(layout.parameterCount) parameters, "
-          + String(format: "%.1f MFLOP", Double(model.trainingOperations) / 1e6) + " an image and step, T = "
-          + "\(model.trajectoryLength)"
-      ),
-      (
-        "recipe",
-        "\(recipe.optimizer.rawValue), lr \(recipe.learningRate), batch \(recipe.batchSize), t "
-          + "\(recipe.timeSampling.rawValue), seed \(recipe.seed)"
-      ),
-    ]
+    let header = RunHeader(
+      configuration, data: data, layout: layout, hosts: hosts, kernels: kernelName, openBLAS: openBLAS)
     print("dpm \(DPM.version)")
-    for (name, text) in facts { print(name.padding(toLength: 9, withPad: " ", startingAt: 0) + text) }
-    page?.facts = [("program", "dpm-train \(DPM.version)")] + facts + [("folder", run?.folder.path ?? "")]
+    for line in header.lines { print(line) }
+    page?.facts = [("program", "dpm-train \(DPM.version)")] + header.facts + [("folder", run?.folder.path ?? "")]
     if let run { print("run      \(run.folder.path)") }
     if state.step > 0 { print("resumed  at step \(state.step)") }
     print(String(format: "ready    in %.1f s", startSeconds))
@@ -319,8 +284,6 @@ final class RunReport {
     print("done in \(clock(seconds))\(objective)")
     if let run { print("run      \(run.folder.path)") }
   }
-
-  private func count(_ number: Int, _ noun: String) -> String { "\(number) \(noun)\(number == 1 ? "" : "s")" }
 
   /// `h:mm:ss` or `m:ss`.
   private func clock(_ seconds: Double) -> String {

@@ -48,9 +48,8 @@ public final class Trainer {
       return configuration
     }
     self.configuration = configuration
-    try communicator.requireSameOnAllRanks([
-      "version": DPM.version, "configuration": configuration.json, "data set": hostData.digest,
-    ])
+    try communicator.requireSameOnAllRanks(
+      [("version", DPM.version)] + configuration.facts + [("data set", hostData.digest)])
 
     let architecture = configuration.model
     let layout = ParameterLayout(architecture)
@@ -72,6 +71,7 @@ public final class Trainer {
       try run?.restore(state)
     }
     try state.broadcast(communicator)
+    try state.requireSameParameters(on: communicator)
 
     let recipe = configuration.training
     step = TrainingStep(
@@ -87,7 +87,7 @@ public final class Trainer {
     report = try RunReport(
       configuration: configuration, data: data, standardization: standardization, schedule: schedule, layout: layout,
       state: state, run: run, communicator: communicator, kernels: kernels, console: console)
-    try report.printHeader(startSeconds: start.duration(to: .now).seconds, openBLASCore: openBLAS?.coreName)
+    try report.printHeader(startSeconds: start.duration(to: .now).seconds, openBLAS: openBLAS)
   }
 
   /// What cannot be known before data and ranks are: sizes that must fit them.

@@ -83,4 +83,12 @@ public final class TrainingState {
     epochObjectiveSum = numbers[2]
     epochImages = Int(numbers[3])
   }
+
+  /// Checks that all ranks have the same parameters, which a faulty network or memory could have spoilt on their way.
+  ///
+  /// - Throws: `CollectiveError.ranksDiffer` with the ranks and their digests.
+  public func requireSameParameters(on communicator: Communicator) throws {
+    guard communicator.rankCount > 1 else { return }
+    try communicator.requireSameOnAllRanks([("the parameters' digest", parameters.digest())])
+  }
 }

@@ -61,7 +61,7 @@ extension MultiProcessTests {
     #expect(try communicator.maximum(of: -3) == -3)
     #expect(try communicator.gather([9]) == [[9]])
     #expect(try communicator.gather(4) == [4])
-    try communicator.requireSameOnAllRanks(["version": "1"])
+    try communicator.requireSameOnAllRanks([("version", "1")])
     try communicator.finish()
     try communicator.finish()
   }

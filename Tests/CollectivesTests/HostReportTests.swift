@@ -53,4 +53,35 @@ extension MultiProcessTests {
     #expect(status.peakResidentBytes == 2 << 20)
     #expect(ProcessStatus(text: "Cpus_allowed_list:\t3-1,x\nVmRSS:\tmuch").cores.isEmpty)
   }
+
+  @Test("hosts that are alike share a line, with their ranks and cores")
+  func places() {
+    let bound = report(cores: [[0], [1], [2], [0], [1], [2]], threads: 1, leaders: [0, 0, 0, 3, 3, 3])
+    #expect(bound.places == ["node0 (ranks 0-2), node3 (ranks 3-5): 1 core each of 0-2"])
+    let mixed = report(cores: [[0, 1], [0, 1], [7]], threads: 1, leaders: [0, 0, 2])
+    #expect(mixed.places == ["node0 (ranks 0, 1): all on cores 0, 1", "node2 (rank 2): core 7"])
+    let many = report(cores: Array(repeating: [0], count: 9), threads: 1, leaders: Array(0..<9))
+    #expect(
+      many.places == ["node0 (rank 0), node1 (rank 1), node2 (rank 2), node3 (rank 3) and 5 more hosts: core 0"])
+  }
+
+  @Test("uneven bindings are told rank by rank")
+  func unevenCores() {
+    #expect(HostReport.cores(of: [[0], [1, 2, 3]]) == "core 0; cores 1-3")
+    #expect(HostReport.cores(of: [[0, 1], [1, 2]]) == "cores 0, 1; cores 1, 2")
+    #expect(HostReport.cores(of: [[0], [0], [1], [1], [2], [2]]) == "core 0; core 0; core 1; core 1; and 2 more ranks")
+    #expect(HostReport.cores(of: [[]]) == "cores unknown")
+  }
+
+  @Test("memory names the ranks that hold least and most")
+  func memory() {
+    func report(_ bytes: [Int]) -> HostReport {
+      HostReport(
+        ranks: bytes.enumerated().map {
+          HostReport.Rank(rank: $0, host: "a", cores: [0], threads: 1, residentBytes: $1, peakResidentBytes: $1)
+        }, topology: Topology(hosts: bytes.map { _ in "a" }, hostLeaders: bytes.map { _ in 0 }))
+    }
+    #expect(report([3 << 20]).memory == "3 MiB")
+    #expect(report([3 << 20, 1 << 20, 2 << 20]).memory == "1 MiB (rank 1) to 3 MiB (rank 0)")
+  }
 }

@@ -14,6 +14,25 @@ extension MultiProcessTests {
       }
     }
 
+    @Test("a rank that does not know a name of the others is named too")
+    func lacks() throws {
+      for report in try RankJob.reports(ranks: 2, "launch-check", "-", "9f00") {
+        #expect(
+          report.texts["error"]?.hasPrefix("configuration differs between ranks: nothing on rank 0 (") == true)
+        #expect(report.texts["error"]?.contains("9f00 on rank 1 (") == true)
+      }
+    }
+
+    @Test("parameters that differ in one bit are noticed, and the rank is named")
+    func parameters() throws {
+      for report in try RankJob.reports(ranks: 3, "parameters-check", "1") {
+        let error = try #require(report.texts["error"])
+        #expect(error.hasPrefix("the parameters' digest differs between ranks: "))
+        #expect(error.contains(" on ranks 0, 2 (") && error.contains(" on rank 1 ("))
+      }
+      for report in try RankJob.reports(ranks: 2, "parameters-check", "9") { #expect(report.texts["error"] == nil) }
+    }
+
     @Test("ranks that were started with the same things pass", arguments: [1, 2])
     func same(ranks: Int) throws {
       for report in try RankJob.reports(ranks: ranks, "launch-check", "1a2b", "1a2b") {

@@ -22,10 +22,10 @@ extension CommandTests {
     }
 
     /// What a stopped run must still be able to do: go on, having lost no more than the epochs since its last checkpoint.
-    private func goesOn(_ small: SmallRun, _ name: String) throws {
+    private func goesOn(_ small: SmallRun, _ name: String, _ more: [String] = []) throws {
       let lines = try small.metrics(name, "epoch")
       let result = try small.train(
-        name, ranks: 2, ["--epochs", "\(Int(lines.last ?? 0) + 2)", "--ext-every-n", "2", "--resume"])
+        name, ranks: 2, ["--epochs", "\(Int(lines.last ?? 0) + 2)", "--ext-every-n", "2", "--resume"] + more)
       let resumed = try #require(
         result.lines.first { $0.hasPrefix("resumed") }?.split(separator: " ").last.flatMap { Int($0) })
       // Three steps an epoch, a checkpoint every two epochs; the epoch under way had no line.
@@ -47,15 +47,23 @@ extension CommandTests {
     @Test("a rank that is stopped: the one that waits for it names itself, the other, and the collective")
     func stopped() throws {
       let small = try SmallRun()
-      let job = try start(small, "stopped", ["--timeout", "3"])
+      // Steps of some 50 ms, and an epoch without evaluation: the rank is stopped in a step.
+      let model = ["--set", "model.n_hidden_conv=150"]
+      let job = try startMPI(
+        ranks: 2, builtExecutable("dpm-train"),
+        arguments: small.arguments("stopped", model + ["--epochs", "400", "--ext-every-n", "2", "--timeout", "3"]))
+      try #require(job.waits { $0.contains("epoch 3/") })
+      Thread.sleep(forTimeInterval: 0.06)
       kill(try #require(try ranks(of: job).last), SIGSTOP)
       let result = job.finish(timeout: 30)
       #expect(!result.isTimedOut && result.status != 0)
       let lines = result.errors.split(separator: "\n").filter { $0.hasPrefix("error:") }
-      #expect(lines.count == 1, "\(result.errors)")
-      #expect(lines.first?.contains("error: rank 0 on ") == true && lines.first?.contains("has waited") == true)
-      #expect(lines.first?.contains("ending the job") == true, "\(result.errors)")
-      try goesOn(small, "stopped")
+      let line = try #require(lines.first)
+      #expect(lines.count == 1 && line.hasPrefix("error: rank 0 on ") && line.contains("has waited"), "\(line)")
+      #expect(line.contains(" for rank 1 on ") && line.hasSuffix("; ending the job"), "\(line)")
+      let collectives = ["the gradient's reduction", "a reduce-scatter", "an all-gather"]
+      #expect(collectives.contains { line.contains(" s in \($0), ") }, "\(line)")
+      try goesOn(small, "stopped", model + ["--timeout", "300"])
     }
 
     @Test("ranks with different configurations or data name themselves and what differs")
@@ -69,8 +77,10 @@ extension CommandTests {
           "--lr", "2e-3",
         ])
       #expect(configuration.status == 1)
-      #expect(configuration.errors.contains("error: configuration differs between ranks"), "\(configuration.errors)")
-      #expect(configuration.errors.contains("on rank 0 (") && configuration.errors.contains("on rank 1 ("))
+      #expect(
+        configuration.errors.hasPrefix("error: training.lr differs between ranks: 0.001 on rank 0 ("),
+        "\(configuration.errors)")
+      #expect(configuration.errors.contains(", 0.002 on rank 1 ("))
       #expect(!FileManager.default.fileExists(atPath: small.path("runs/x")))
     }
 
@@ -90,7 +100,27 @@ extension CommandTests {
       #expect(try small.metrics("parts", "test_objective") == small.metrics("whole", "test_objective"))
     }
 
-    @Test("launchers' own faults: a hostfile that is missing, a host that cannot be reached, MPI that is not there")
+    @Test("MPI that is missing altogether: one line names the library, another the launcher")
+    func noMPI() throws {
+      let small = try SmallRun()
+      // To a program that asks for a library of another name, MPI is not installed.
+      let copy = small.path("dpm-train")
+      let patch = try run(
+        "sh",
+        arguments: ["-c", #"sed 's/libmpi/libnon/g' "$0" >"$1" && chmod +x "$1""#, builtExecutable("dpm-train"), copy])
+      try #require(patch.status == 0, "\(patch.errors)")
+      let library = try run(copy, arguments: ["--version"])
+      #expect(library.status == 127 && library.output.isEmpty)
+      #expect(library.errors.contains("libnon") && library.errors.count { $0 == "\n" } == 1, "\(library.errors)")
+      let launcher = try run(
+        builtExecutable("dpm-scaling"), arguments: ["--ranks", "2", "--repetitions", "1"],
+        environment: ["PATH": small.folder.path])
+      #expect(launcher.status == 1 && launcher.errors.hasPrefix("error: --launcher: 'mpirun -n 2 "))
+      #expect(
+        launcher.errors.contains("No such file") && launcher.errors.count { $0 == "\n" } == 1, "\(launcher.errors)")
+    }
+
+    @Test("launchers' own faults: a hostfile that is missing, a host that cannot be reached, another MPI's launcher")
     func launcher() throws {
       let small = try SmallRun()
       let program = try builtExecutable("dpm-train")
@@ -101,6 +131,8 @@ extension CommandTests {
       let unreachable = try run(
         "mpirun", arguments: ["--hostfile", hosts, "-n", "2", program] + arguments, timeout: 50)
       #expect(!unreachable.isTimedOut && unreachable.status != 0, "\(unreachable.errors)")
+      // Open MPI drops the domain.
+      #expect(unreachable.errors.contains("no-such-host"), "\(unreachable.errors)")
       // A launcher whose MPI is not this program's: it starts single processes, which must not each train by themselves.
       let foreign = try run(
         program, arguments: arguments, environment: ["PMI_RANK": "0", "PMI_SIZE": "2"], timeout: 20)

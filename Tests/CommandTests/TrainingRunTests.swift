@@ -33,6 +33,24 @@ extension CommandTests {
         try FileManager.default.contentsOfDirectory(atPath: small.path("runs/whole/figures/epoch-0004")).count == 22)
     }
 
+    @Test("the head of the log names ranks per host, cores, BLAS threads and memory; too few cores are warned of")
+    func header() throws {
+      let small = try SmallRun()
+      let program = try builtExecutable("dpm-train")
+      let result = try run(
+        "taskset", arguments: ["-c", "0", "mpirun", "-n", "2", program] + small.arguments("x", ["--epochs", "1"]),
+        environment: ["OMPI_MCA_mpi_yield_when_idle": "1"])
+      try #require(result.status == 0, "\(result.errors)")
+      let log = try String(contentsOfFile: small.path("runs/x/train.log"), encoding: .utf8)
+      let host = ProcessInfo.processInfo.hostName
+      for text in [" on 1 host, 1 thread each, ", " on 1 thread, ", "hosts    \(host) (ranks 0, 1): all on core 0\n"] {
+        #expect(log.contains(text), "\(log)")
+      }
+      let memory = try #require(result.lines.first { $0.hasPrefix("memory ") })
+      #expect(memory.contains(/[0-9]+ MiB \(rank [01]\) to [0-9]+ MiB \(rank [01]\)$/), "\(memory)")
+      #expect(result.errors.contains("2 ranks have 2 threads for 1 core"), "\(result.errors)")
+    }
+
     @Test("evaluations say where the bound stands, epochs how large gradient and update were, on any number of ranks")
     func yardsticks() throws {
       let small = try SmallRun()

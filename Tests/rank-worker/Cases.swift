@@ -12,6 +12,7 @@ let cases: [String: @Sendable (Arguments) throws -> Void] = [
   "agree": failInAgreement,
   "rank-zero": failOnRankZero,
   "launch-check": checkLaunch,
+  "parameters-check": checkParameters,
   "host-report": reportHosts,
   "die": dieInStep,
   "abort": abortInStep,

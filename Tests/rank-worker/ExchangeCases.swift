@@ -1,4 +1,7 @@
 import Collectives
+import Network
+import Tensors
+import Training
 
 @Sendable func reportTopology(_ arguments: Arguments) throws {
   let communicator = try Communicator.start()
@@ -48,14 +51,33 @@ import Collectives
   try report.write()
 }
 
-/// Each rank's value of the fact `configuration` is its argument; `version` is the same.
+/// Each rank's value of the fact `configuration` is its argument, nothing where that is `-`; `version` is the same.
 @Sendable func checkLaunch(_ arguments: Arguments) throws {
   let communicator = try Communicator.start()
   var report = Report(rank: communicator.rank)
+  let value = try arguments.text(communicator.rank)
   do {
-    try communicator.requireSameOnAllRanks([
-      "version": "1.0", "configuration": arguments.text(communicator.rank),
-    ])
+    try communicator.requireSameOnAllRanks([("version", "1.0")] + (value == "-" ? [] : [("configuration", value)]))
+  } catch {
+    report.texts["error"] = "\(error)"
+  }
+  try communicator.finish()
+  try report.write()
+}
+
+/// RANK: there one bit of the parameters is flipped after the broadcast; none where it is no rank.
+@Sendable func checkParameters(_ arguments: Arguments) throws {
+  let communicator = try Communicator.start()
+  var report = Report(rank: communicator.rank)
+  let layout = ParameterLayout(Architecture())
+  let state = TrainingState(
+    parameters: layout.parameterBuffer(), layout: layout, recipe: Configuration().training,
+    kernels: try KernelChoice.kernels(requested: nil))
+  for index in 0..<layout.count { state.parameters[index] = Float(communicator.rank) }
+  try state.broadcast(communicator)
+  if try communicator.rank == arguments.number(0) { state.parameters[layout.count / 2] = .leastNonzeroMagnitude }
+  do {
+    try state.requireSameParameters(on: communicator)
   } catch {
     report.texts["error"] = "\(error)"
   }

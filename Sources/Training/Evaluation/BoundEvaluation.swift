@@ -38,7 +38,7 @@ public struct BoundEvaluation {
     try communicator.agree("check the data set") {
       _ = try model.checkpoint.configuration.completed(for: host.data.train.shape)
     }
-    try communicator.requireSameOnAllRanks(["data set": host.digest])
+    try communicator.requireSameOnAllRanks([("data set", host.digest)])
     if communicator.isRankZero {
       console.line("\(model.path): \(model.description); \(host.data.train.name)")
       if abs(host.standardization.scale - model.standardization.scale) > 1e-9 * model.standardization.scale {
