@@ -68,15 +68,35 @@ public struct RunFolder: Equatable, Sendable {
   public func create() throws(InputError) -> FolderLock {
     try Self.makeFolders(upTo: URL(fileURLWithPath: path).deletingLastPathComponent().path)
     guard mkdir(path, 0o777) == 0 else {
-      if errno == EEXIST {
-        throw InputError(path, found: "exists already", expected: "--resume to go on with it, or another --name")
-      }
+      if errno == EEXIST { throw existsAlready }
       throw InputError(systemFault: path, expected: "a folder that can be made")
     }
     let lock = try FolderLock(folder: path)
     try Self.makeFolders(upTo: checkpointsPath)
     try Self.makeFolders(upTo: figuresPath)
     return lock
+  }
+
+  private var existsAlready: InputError {
+    InputError(path, found: "exists already", expected: "--resume to go on with it, or another --name")
+  }
+
+  /// Whether `create` would make the folder, as far as can be told without trying.
+  ///
+  /// - Throws: `InputError` as `create` would.
+  func requireNew() throws(InputError) {
+    guard access(path, F_OK) != 0 else { throw existsAlready }
+    var parent = URL(fileURLWithPath: path).deletingLastPathComponent().path
+    while access(parent, F_OK) != 0, errno == ENOENT || errno == ENOTDIR, parent != "/" {
+      parent = URL(fileURLWithPath: parent).deletingLastPathComponent().path
+    }
+    var status = stat()
+    if stat(parent, &status) == 0, status.st_mode & S_IFMT != S_IFDIR {
+      throw InputError(parent, found: "a file", expected: "a folder")
+    }
+    guard access(parent, W_OK | X_OK) == 0 else {
+      throw InputError(systemFault: parent, expected: "a folder that can be written to")
+    }
   }
 
   /// Locks the folder of an earlier run to go on with it, and sweeps what a killed process left half-written.

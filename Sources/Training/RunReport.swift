@@ -31,11 +31,14 @@ final class RunReport {
   private let kernelName: String
   private let log: RunLog?
   private let runStart = ContinuousClock.now
-  private let firstStep: Int
 
   private var epochStart = ContinuousClock.now
   private var epochSeconds = 0.0
   private var epochImages = 0
+  /// Images and seconds of all steps, for the last line.
+  private var trainedImages = 0
+  private var trainedSeconds = 0.0
+  private var stepStart = ContinuousClock.now
   private var badSteps = 0
   private var communicationBefore = CommunicationTime()
   private var lastObjective: Double?
@@ -59,7 +62,6 @@ final class RunReport {
     background = run.map { _ in BackgroundWork() }
     page = run.map { RunPage(folder: $0.folder, configuration: configuration) }
     kernelName = kernels.name
-    firstStep = state.step
     evaluation = Evaluation(
       dataset: data.test, standardization: standardization, schedule: schedule, architecture: configuration.model,
       layout: layout, seed: configuration.training.seed, communicator: communicator,
@@ -110,6 +112,7 @@ final class RunReport {
 
   func beginEpoch(communication: CommunicationTime) {
     epochStart = .now
+    stepStart = epochStart
     epochImages = 0
     badSteps = 0
     communicationBefore = communication
@@ -117,6 +120,10 @@ final class RunReport {
 
   func add(_ outcome: TrainingStep.Outcome, images: Int) {
     epochImages += images
+    trainedImages += images
+    let now = ContinuousClock.now
+    trainedSeconds += stepStart.duration(to: now).seconds
+    stepStart = now
     if outcome.badTensors > 0 { badSteps += 1 }
   }
 
@@ -144,7 +151,7 @@ final class RunReport {
     if communicator.rankCount > 1 {
       line += String(format: "  communication %.1f s, %.1f s of it waiting", total, exposed)
     }
-    line += "  ETA \(clock(epochSeconds * Double(epochs - epoch)))  lr " + String(format: "%.3g", learningRate)
+    line += "  ETA \(ClockTime.text(epochSeconds * Double(epochs - epoch)))  lr " + String(format: "%.3g", learningRate)
     print(line)
     if badSteps > 0 && communicator.isRankZero {
       console.warn(
@@ -221,13 +228,16 @@ final class RunReport {
   // MARK: - Files
 
   /// Writes a checkpoint of the state as it is now; collective.
-  func writeCheckpoint() throws {
+  ///
+  /// - Returns: Its path, on rank 0.
+  @discardableResult
+  func writeCheckpoint() throws -> String? {
     let start = ContinuousClock.now
     defer { page?.phases.checkpoints += start.duration(to: .now).seconds }
     let stepsPerEpoch = (data.train.count + configuration.training.batchSize - 1) / configuration.training.batchSize
     let (epoch, rest) = state.step.quotientAndRemainder(dividingBy: stepsPerEpoch)
-    _ = try communicator.onRankZero("write the checkpoint") {
-      guard let run else { return }
+    return try communicator.onRankZero("write the checkpoint") { () throws -> String? in
+      guard let run else { return nil }
       let checkpoint = Checkpoint(
         configuration: configuration, scale: standardization.scale, shift: standardization.shift, epoch: epoch,
         step: state.step, optimizerSteps: state.optimizer.stepCount, epochObjectiveSum: state.epochObjectiveSum,
@@ -235,7 +245,8 @@ final class RunReport {
       let path = run.folder.checkpointPath(epoch: epoch, step: rest == 0 ? nil : state.step)
       try checkpoint.write(to: path, state: state.buffers)
       run.folder.pruneCheckpoints(keeping: configuration.output.keptCheckpoints)
-    }
+      return path
+    } ?? nil
   }
 
   /// Draws samples on all ranks, and figures on rank 0, in the background; collective.
@@ -259,15 +270,6 @@ final class RunReport {
 
   // MARK: - Ends
 
-  func printStop(_ signal: StopSignal?) {
-    guard let run else { return }
-    let name = URL(fileURLWithPath: run.folder.path)
-    print("stopped by \(signal?.description ?? "a signal") after step \(state.step); a checkpoint is written")
-    print(
-      "go on with: dpm-train \(run.folder.configurationPath) --output-dir "
-        + "\(name.deletingLastPathComponent().relativePath) --name \(name.lastPathComponent) --resume")
-  }
-
   /// Waits for rank 0's drawings, and writes the page for the last time; collective.
   ///
   /// - Parameter status: How the run ended.
@@ -278,17 +280,27 @@ final class RunReport {
     }
   }
 
-  func printEnd() {
-    let seconds = runStart.duration(to: .now).seconds
-    let objective = lastObjective.map { String(format: ", last objective %+.4f bits/pixel", $0) } ?? ""
-    print("done in \(clock(seconds))\(objective)")
-    if let run { print("run      \(run.folder.path)") }
-  }
-
-  /// `h:mm:ss` or `m:ss`.
-  private func clock(_ seconds: Double) -> String {
-    let whole = Int(seconds.rounded())
-    let (hours, minutes, rest) = (whole / 3600, whole / 60 % 60, whole % 60)
-    return hours > 0 ? String(format: "%d:%02d:%02d", hours, minutes, rest) : String(format: "%d:%02d", minutes, rest)
+  /// One line: why the run ended, what it took, where things are; and how to go on where it can.
+  ///
+  /// - Parameter checkpoint: The one written at a stop.
+  func printEnd(_ end: RunEnd, checkpoint: String?) {
+    guard let run else { return }
+    let reason =
+      switch end {
+      case .lastEpoch: "done"
+      case .signal(let signal): "stopped by \(signal) after step \(state.step)"
+      case .timeLimit: "stopped by the time limit after step \(state.step)"
+      }
+    var parts = ["\(reason) in \(ClockTime.text(runStart.duration(to: .now).seconds))"]
+    if trainedSeconds > 0 { parts.append(String(format: "%.0f images/s", Double(trainedImages) / trainedSeconds)) }
+    let objective = state.epochImages > 0 ? state.epochObjectiveSum / Double(state.epochImages) : lastObjective
+    if let objective { parts.append(String(format: "last objective %+.4f bits/pixel", objective)) }
+    parts.append(checkpoint.map { "a checkpoint is written: \($0)" } ?? "all in \(run.folder.path)")
+    print(parts.joined(separator: ", "))
+    guard checkpoint != nil else { return }
+    let name = URL(fileURLWithPath: run.folder.path)
+    print(
+      "go on with: dpm-train \(run.folder.configurationPath) --output-dir "
+        + "\(name.deletingLastPathComponent().relativePath) --name \(name.lastPathComponent) --resume")
   }
 }

@@ -41,6 +41,23 @@ final class OpenRun {
     try folder.write(configuration, version: DPM.version)
   }
 
+  /// The folder that a run would be in; makes and changes nothing.
+  ///
+  /// - Throws: `InputError` for whatever would keep the run from starting.
+  static func folder(_ configuration: Configuration, resume: ResumeRequest) throws(InputError) -> RunFolder {
+    switch resume {
+    case .none: break
+    case .file(let path): try check(CheckpointFile(contentsOf: path), configuration)
+    case .newest(let configurationFile):
+      let folder = try RunFolder(resuming: configuration, configurationFile: configurationFile)
+      try check(CheckpointFile(contentsOf: folder.newestCheckpoint()), configuration)
+      return folder
+    }
+    let folder = RunFolder(configuration)
+    try folder.requireNew()
+    return folder
+  }
+
   /// What must not change when a run goes on.
   private static func check(_ file: CheckpointFile?, _ configuration: Configuration) throws(InputError) {
     guard let file else { return }

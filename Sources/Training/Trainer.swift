@@ -19,8 +19,21 @@ public final class Trainer {
   private let learningRate: LearningRate
   private let report: RunReport
   private let layout: ParameterLayout
+  private let console: RunConsole
+  /// The folder that a rehearsed run would have; rank 0's, nil elsewhere and in training.
+  private var rehearsedFolder: RunFolder?
+  /// When the run stops by itself; nil for never.
+  private let deadline: ContinuousClock.Instant?
   /// Of the epoch's last full minibatch; nil before it.
   private var observer: StepObserver?
+
+  /// What a trainer is made for.
+  public enum Mode: Sendable {
+    /// `run`: it has a folder and writes into it.
+    case training
+    /// `rehearse`: it writes nothing.
+    case rehearsal
+  }
 
   /// Loads the data, makes or resumes the run's folder, and allocates all that training needs.
   ///
@@ -29,13 +42,18 @@ public final class Trainer {
   /// - Parameters:
   ///   - requested: The configuration; completed here by what the data set knows.
   ///   - resume: What to go on from.
+  ///   - mode: Which of `run` and `rehearse` will be called.
+  ///   - timeLimit: How long from here the run may take before it stops after a step; nil for as long as it needs.
   ///   - console: Where rank 0 speaks.
   /// - Throws: `InputError` for what the user gave, `CollectiveError` where ranks fail or differ; the same on all ranks.
   public init(
-    _ requested: Configuration, resume: ResumeRequest, communicator: Communicator, console: RunConsole
+    _ requested: Configuration, resume: ResumeRequest, mode: Mode = .training, timeLimit: Duration? = nil,
+    communicator: Communicator, console: RunConsole
   ) throws {
     let start = ContinuousClock.now
+    deadline = timeLimit.map { start + $0 }
     self.communicator = communicator
+    self.console = console
     let kernels = try communicator.agree("choose the kernels") {
       try KernelChoice.kernels(requested: ProcessInfo.processInfo.environment["DPM_SIMD"])
     }
@@ -57,7 +75,15 @@ public final class Trainer {
     let schedule = NoiseSchedule(
       trajectoryLength: architecture.trajectoryLength, temporalBasisCount: architecture.temporalBasisCount,
       firstStepBeta: architecture.firstStepBeta)
-    let run = try communicator.onRankZero("open the run's folder") { try OpenRun(configuration, resume: resume) }
+    var run: OpenRun?
+    switch mode {
+    case .training:
+      run = try communicator.onRankZero("open the run's folder") { try OpenRun(configuration, resume: resume) }
+    case .rehearsal:
+      rehearsedFolder = try communicator.onRankZero("look for the run's folder") {
+        try OpenRun.folder(configuration, resume: resume)
+      }
+    }
     // Only initial parameters need LAPACK.
     let openBLAS =
       try communicator.onRankZero("load OpenBLAS") { run?.checkpoint == nil ? try OpenBLAS() : nil } ?? nil
@@ -118,11 +144,21 @@ public final class Trainer {
     }
   }
 
-  /// Trains to the last epoch, or until a signal asks to stop.
+  /// Takes steps for two seconds, and says what the run would cost and write; writes nothing.
   ///
-  /// - Returns: The signal that ended the run early; nil after the last epoch.
+  /// - Throws: `CollectiveError` where ranks fail; the same on all ranks.
+  public func rehearse() throws {
+    try Rehearsal(
+      configuration: configuration, dataset: data.train, state: state, step: step, layout: layout,
+      communicator: communicator
+    ).run(folder: rehearsedFolder, console: console)
+  }
+
+  /// Trains to the last epoch, or until a signal or the time limit asks to stop.
+  ///
+  /// - Returns: Why it ended; the same on all ranks.
   /// - Throws: `InputError` where something cannot be written, `CollectiveError` where ranks fail; the same on all ranks.
-  public func run() throws -> StopSignal? {
+  public func run() throws -> RunEnd {
     let stepsPerEpoch = (data.train.count + configuration.training.batchSize - 1) / configuration.training.batchSize
     let epochs = configuration.training.epochs
     if configuration.output.plotsBeforeTraining && state.step == 0 {
@@ -135,12 +171,13 @@ public final class Trainer {
       if try trainEpoch(epoch, stepsPerEpoch: stepsPerEpoch) {
         try report.recordEpoch()
         try step.gather(state)
-        let signal = try communicator.maximum(of: StopRequest.pending?.rawValue ?? 0)
-        try report.writeCheckpoint()
+        let signal = StopSignal(rawValue: try communicator.maximum(of: StopRequest.pending?.rawValue ?? 0))
+        let path = try report.writeCheckpoint()
         step.release(state)
         try report.finish("stopped after step \(state.step)")
-        report.printStop(StopSignal(rawValue: signal))
-        return StopSignal(rawValue: signal)
+        let end = signal.map { RunEnd.signal($0) } ?? .timeLimit
+        report.printEnd(end, checkpoint: path)
+        return end
       }
       if hasFigures(epoch) {
         try step.gather(state)
@@ -156,9 +193,12 @@ public final class Trainer {
       }
     }
     try report.finish("finished")
-    report.printEnd()
-    return nil
+    report.printEnd(.lastEpoch, checkpoint: nil)
+    return .lastEpoch
   }
+
+  /// Whether the time limit has passed; each rank asks its own clock, and the first one to find so stops all.
+  private var isTimeOver: Bool { deadline.map { ContinuousClock.now >= $0 } ?? false }
 
   /// Whether there are a test bound, figures and a checkpoint after an epoch.
   private func hasFigures(_ epoch: Int) -> Bool {
@@ -182,7 +222,7 @@ public final class Trainer {
       if isLastFull { observer = StepObserver(layout: layout, keepsGradient: hasFigures(epoch)) }
       let outcome = try step.take(
         step: state.step, positions: positions, order: order, learningRate: rate,
-        isStopRequested: StopRequest.pending != nil, observer: isLastFull ? observer : nil)
+        isStopRequested: StopRequest.pending != nil || isTimeOver, observer: isLastFull ? observer : nil)
       state.step += 1
       state.updateAverage(in: step.ownedRanges)
       state.epochObjectiveSum += outcome.objective * Double(positions.count)
@@ -201,6 +241,16 @@ public final class Trainer {
     // After the last step there is nothing left to stop.
     return isStopping && epoch + 1 < configuration.training.epochs
   }
+}
+
+/// Why a run ended.
+public enum RunEnd: Equatable, Sendable {
+  /// Its last epoch is over.
+  case lastEpoch
+  /// A rank got a signal.
+  case signal(StopSignal)
+  /// Its time limit passed.
+  case timeLimit
 }
 
 /// The program's name and version.

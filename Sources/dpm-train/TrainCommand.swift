@@ -80,12 +80,20 @@ struct TrainCommand: RankedCommand {
   var wirePrecision: String?
   @Option(help: ArgumentHelp("How long a rank waits for the others before it ends the job.", valueName: "seconds"))
   var timeout: String?
+  @Option(
+    name: names("max-time"),
+    help: ArgumentHelp("Stop after this time, with a checkpoint; as in 1h30m.", valueName: "time"))
+  var maxTime: String?
   @Option(name: names("log-level"), help: "How much is said: error, warning or info.")
   var logLevel = LogLevel.info
   @Option(help: "The run folder's name.")
   var name: String?
   @Flag(help: "Go on from the newest checkpoint of the run.")
   var resume = false
+  @Flag(
+    name: names("dry-run"),
+    help: "Read data and settings, time steps for 2 s, say what the run would cost and write, and end.")
+  var dryRun = false
   @Flag(name: names("print-config"), help: "Print all settings as YAML and end.")
   var printConfig = false
 
@@ -93,12 +101,17 @@ struct TrainCommand: RankedCommand {
   struct Plan {
     var configuration: Configuration
     var resume: ResumeRequest
+    var timeLimit: Duration?
+    var isRehearsal: Bool
     var logLevel: LogLevel
   }
 
   func plan() throws -> Plan {
     if resume, let resumeFile {
       throw InputError("--resume-file", found: resumeFile, expected: "either it or --resume")
+    }
+    let timeLimit = try maxTime.map { text throws(InputError) in
+      try ClockTime.duration(text, subject: "--max-time")
     }
     let flags: [(String, String?)] = [
       ("--batch-size", batchSize), ("--lr", lr), ("--suffix", suffix), ("--output-dir", outputDir),
@@ -126,7 +139,8 @@ struct TrainCommand: RankedCommand {
       throw ExitCode.success
     }
     let request: ResumeRequest = resumeFile.map { .file($0) } ?? (resume ? .newest(configurationFile: file) : .none)
-    return Plan(configuration: configuration, resume: request, logLevel: logLevel)
+    return Plan(
+      configuration: configuration, resume: request, timeLimit: timeLimit, isRehearsal: dryRun, logLevel: logLevel)
   }
 
   /// The configuration of the run that `--resume --name NAME` means, where no file is given.
@@ -141,10 +155,13 @@ struct TrainCommand: RankedCommand {
   static func run(_ plan: Plan, on communicator: Communicator) throws -> Int32 {
     StopRequest.install()
     let trainer = try Trainer(
-      plan.configuration, resume: plan.resume, communicator: communicator,
-      console: Terminal(level: plan.logLevel).console())
-    let signal = try trainer.run()
-    return signal == .interrupt ? ExitStatus.interrupted : ExitStatus.success
+      plan.configuration, resume: plan.resume, mode: plan.isRehearsal ? .rehearsal : .training,
+      timeLimit: plan.timeLimit, communicator: communicator, console: Terminal(level: plan.logLevel).console())
+    if plan.isRehearsal {
+      try trainer.rehearse()
+      return ExitStatus.success
+    }
+    return try trainer.run() == .signal(.interrupt) ? ExitStatus.interrupted : ExitStatus.success
   }
 
   static func main() { start() }

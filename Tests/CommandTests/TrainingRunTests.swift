@@ -164,6 +164,35 @@ extension CommandTests {
       #expect(try small.metrics("cut", "train_objective") == small.metrics("whole", "train_objective"))
     }
 
+    @Test("--max-time ends the run after a step, with a checkpoint that goes on bit for bit", arguments: [1, 2])
+    func timeLimit(_ ranks: Int) throws {
+      let small = try SmallRun()
+      let more = ["--ext-every-n", "100000"]
+      let result = try small.train("cut", ranks: ranks, more + ["--epochs", "100000", "--max-time", "1s"])
+      let line = try #require(result.lines.first { $0.hasPrefix("stopped by the time limit after step ") })
+      let step = try #require(line.split(separator: " ").dropFirst(7).first.flatMap { Int($0) })
+      let path = try #require(line.components(separatedBy: "a checkpoint is written: ").last)
+      #expect(FileManager.default.fileExists(atPath: path))
+      // Three steps an epoch.
+      let epochs = step / 3 + 1
+      #expect(path.contains("/epoch-\(String(format: "%04d", step / 3))"), "\(line)")
+      try small.train("cut", ranks: ranks, more + ["--epochs", "\(epochs)", "--resume"])
+      try small.train("whole", ranks: ranks, more + ["--epochs", "\(epochs)"])
+      #expect(try small.tensors("cut", epoch: epochs) == small.tensors("whole", epoch: epochs))
+    }
+
+    @Test("the last line says what the run took, where it came to, and where things are")
+    func lastLine() throws {
+      let small = try SmallRun()
+      let result = try small.train("whole", ["--epochs", "2"])
+      let objective = String(format: "%+.4f", try #require(small.metrics("whole", "train_objective").last))
+      let line = try #require(result.lines.last)
+      let folder = small.path("runs/whole")
+      let pattern = /done in 0:\d\d, \d+ images\/s, last objective ([-+0-9.]+) bits\/pixel, all in (.+)/
+      let match = try #require(line.wholeMatch(of: pattern), "\(line)")
+      #expect(match.1 == objective && match.2 == folder)
+    }
+
     @Test("threads give the bits of as many ranks, also several of several ranks; three the same curve")
     func threads() throws {
       let small = try SmallRun()
