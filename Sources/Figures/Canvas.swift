@@ -32,8 +32,13 @@ final class Canvas {
   private let surface: OpaquePointer
   private let context: OpaquePointer
   private let path: String
-  private let temporaryPath: String
   private let isPDF: Bool
+  /// What Cairo has written so far: only whole files go to the disk.
+  private let encoded = Encoded()
+
+  private final class Encoded {
+    var bytes: [UInt8] = []
+  }
 
   /// A canvas that will be written to `path`: a PDF where it ends in `.pdf`, else a PNG of `resolution` pixels a point.
   init(path: String, width: Double, height: Double, resolution: Double = 2, background: Color = .paper)
@@ -42,15 +47,14 @@ final class Canvas {
     self.path = path
     self.width = width
     self.height = height
-    temporaryPath = path + ".\(getpid()).tmp"
     isPDF = path.hasSuffix(".pdf")
     let surface =
       isPDF
-      ? cairo_pdf_surface_create(temporaryPath, width, height)
+      ? cairo_pdf_surface_create_for_stream(Self.append, Unmanaged.passUnretained(encoded).toOpaque(), width, height)
       : cairo_image_surface_create(
         CAIRO_FORMAT_RGB24, Int32((width * resolution).rounded()), Int32((height * resolution).rounded()))
     guard let surface, let context = cairo_create(surface), cairo_status(context) == CAIRO_STATUS_SUCCESS else {
-      throw InputError(path, found: "cannot be drawn", expected: "a folder that can be written")
+      throw InputError(path, found: "\(Int(width))×\(Int(height)) points", expected: "a size that Cairo can draw")
     }
     self.surface = surface
     self.context = context
@@ -64,7 +68,17 @@ final class Canvas {
     cairo_surface_destroy(surface)
   }
 
+  /// Takes a piece of the file from Cairo; `closure` is an `Encoded` that outlives the surface.
+  private static let append: cairo_write_func_t = { closure, data, count in
+    guard let closure, let data else { return CAIRO_STATUS_WRITE_ERROR }
+    Unmanaged<Encoded>.fromOpaque(closure).takeUnretainedValue().bytes += UnsafeBufferPointer(
+      start: data, count: Int(count))
+    return CAIRO_STATUS_SUCCESS
+  }
+
   /// Writes the file, whole or not at all.
+  ///
+  /// - Throws: `InputError` with the system's text.
   func finish() throws(InputError) {
     let status: cairo_status_t
     if isPDF {
@@ -72,13 +86,13 @@ final class Canvas {
       status = cairo_surface_status(surface)
     } else {
       cairo_surface_flush(surface)
-      status = cairo_surface_write_to_png(surface, temporaryPath)
+      status = cairo_surface_write_to_png_stream(
+        surface, Self.append, Unmanaged.passUnretained(encoded).toOpaque())
     }
-    guard status == CAIRO_STATUS_SUCCESS, rename(temporaryPath, path) == 0 else {
-      let reason = errno == 0 ? String(cString: cairo_status_to_string(status)) : String(cString: strerror(errno))
-      unlink(temporaryPath)
-      throw InputError(path, found: "cannot be written: \(reason)", expected: "a folder that can be written")
+    guard status == CAIRO_STATUS_SUCCESS else {
+      throw InputError(path, found: "cannot be drawn: \(String(cString: cairo_status_to_string(status)))")
     }
+    try AtomicFile.write(encoded.bytes, to: path)
   }
 
   private func use(_ color: Color) { cairo_set_source_rgb(context, color.red, color.green, color.blue) }

@@ -36,14 +36,13 @@ public struct GIFAnimation {
     frames.append((pixels, hundredths))
   }
 
-  /// Writes the file.
+  /// Writes the file, whole or not at all.
   ///
   /// - Throws: `InputError` where it cannot be written.
   public func write(to path: String) throws(InputError) {
-    var code: Int32 = 0
-    // The library's own opening makes files that only their owner can read.
-    let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
-    guard descriptor >= 0, let file = EGifOpenFileHandle(descriptor, &code) else { throw fault(path) }
+    let encoded = Encoded()
+    let fault = InputError(path, found: "\(frames.count) frames of \(width)×\(height)", expected: "what a GIF can hold")
+    guard let file = EGifOpen(Unmanaged.passUnretained(encoded).toOpaque(), Self.append, nil) else { throw fault }
     EGifSetGifVersion(file, true)
     var colors = (0..<256).map { index -> GifColorType in
       let (red, green, blue) =
@@ -72,17 +71,20 @@ public struct GIFAnimation {
           }
       }
     }
-    isWhole = (EGifCloseFile(file, &code) == GIF_OK) && isWhole
-    guard isWhole else {
-      let error = fault(path)
-      unlink(path)
-      throw error
-    }
+    isWhole = (EGifCloseFile(file, nil) == GIF_OK) && isWhole
+    guard isWhole else { throw fault }
+    try AtomicFile.write(encoded.bytes, to: path)
   }
 
-  private func fault(_ path: String) -> InputError {
-    InputError(
-      path, found: "cannot be written: \(String(cString: strerror(errno)).lowercased())",
-      expected: "a folder with room for it")
+  private final class Encoded {
+    var bytes: [UInt8] = []
+  }
+
+  /// Takes a piece of the file from the library; the file's user data is an `Encoded`.
+  private static let append: OutputFunc = { file, data, count in
+    guard let encoded = file?.pointee.UserData, let data else { return 0 }
+    Unmanaged<Encoded>.fromOpaque(encoded).takeUnretainedValue().bytes += UnsafeBufferPointer(
+      start: data, count: Int(count))
+    return count
   }
 }

@@ -109,7 +109,8 @@ public struct RunFolder: Equatable, Sendable {
     }
     let lock = try FolderLock(folder: path)
     try Self.makeFolders(upTo: figuresPath)
-    for folder in [path, checkpointsPath, figuresPath] { AtomicFile.sweepLeftovers(in: folder) }
+    let figureFolders = figures().map { "\(figuresPath)/\(Self.epochName($0.epoch))" }
+    for folder in [path, checkpointsPath, figuresPath] + figureFolders { AtomicFile.sweepLeftovers(in: folder) }
     return lock
   }
 

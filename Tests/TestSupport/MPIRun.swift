@@ -164,3 +164,12 @@ public func builtExecutable(_ name: String) throws -> String {
   }
   return path
 }
+
+/// The number of a process that has ended.
+public func deadProcess() throws -> pid_t {
+  let process = Process()
+  process.executableURL = URL(fileURLWithPath: "/bin/true")
+  try process.run()
+  process.waitUntilExit()
+  return process.processIdentifier
+}

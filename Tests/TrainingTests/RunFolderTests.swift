@@ -79,10 +79,15 @@ struct RunFolderTests {
       let error = #expect(throws: InputError.self) { try run.reopen() }
       #expect(error?.found.contains("in use by process \(getpid())") == true)
     }
-    let leftover = "run/checkpoints/.epoch-0025.safetensors.\(try deadProcess())-0.tmp"
-    _ = try folder.write("half", as: leftover)
+    try run.createFiguresFolder(epoch: 25)
+    let dead = try deadProcess()
+    for leftover in ["checkpoints/.epoch-0025.safetensors", "figures/.progress.png", "figures/epoch-0025/.samples.png"]
+    {
+      _ = try folder.write("half", as: "run/\(leftover).\(dead)-0.tmp")
+    }
     withExtendedLifetime(try run.reopen()) {}
-    #expect(try folder.contents(of: "run/checkpoints").isEmpty)
+    for swept in ["checkpoints", "figures/epoch-0025"] { #expect(try folder.contents(of: "run/\(swept)").isEmpty) }
+    #expect(try folder.contents(of: "run/figures") == ["epoch-0025"])
   }
 
   @Test("the newest checkpoint is found by epoch and step, whatever else lies there")

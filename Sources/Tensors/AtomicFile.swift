@@ -1,5 +1,8 @@
-internal import Foundation
-public import Tensors
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#endif
 
 /// A file that comes to be whole or not at all, whatever ends the process or the machine meanwhile.
 ///
@@ -39,9 +42,13 @@ public struct AtomicFile {
   /// Writes a text file.
   ///
   /// - Throws: `InputError` with the system's text; the file is then what it was before.
-  public static func write(_ text: String, to path: String) throws(InputError) {
+  public static func write(_ text: String, to path: String) throws(InputError) { try write(Array(text.utf8), to: path) }
+
+  /// Writes a file of these bytes.
+  ///
+  /// - Throws: `InputError` with the system's text; the file is then what it was before.
+  public static func write(_ bytes: [UInt8], to path: String) throws(InputError) {
     try write(to: path) { file throws(InputError) in
-      let bytes = Array(text.utf8)
       try bytes.withUnsafeBufferPointer { bytes throws(InputError) in try file.append(UnsafeRawBufferPointer(bytes)) }
     }
   }
@@ -57,13 +64,22 @@ public struct AtomicFile {
   ///
   /// Files of processes that are alive on this machine stay.
   public static func sweepLeftovers(in folder: String) {
-    // A folder that does not exist has no leftovers.
-    let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
-    for name in names {
+    for name in names(in: folder) {
       guard let owner = ownerOfTemporary(named: name) else { continue }
       let isAlive = owner != getpid() && (kill(owner, 0) == 0 || errno == EPERM)
       if !isAlive { unlink("\(folder)/\(name)") }
     }
+  }
+
+  /// What a folder holds; nothing where there is no folder.
+  private static func names(in folder: String) -> [String] {
+    guard let stream = opendir(folder) else { return [] }
+    defer { closedir(stream) }
+    var names: [String] = []
+    while let entry = readdir(stream) {
+      names.append(withUnsafePointer(to: &entry.pointee.d_name.0) { String(cString: $0) })
+    }
+    return names
   }
 
   private static let temporarySuffix = ".tmp"
@@ -112,7 +128,8 @@ public struct AtomicFile {
 /// Writes all of some bytes to a descriptor.
 ///
 /// - Parameter path: What errors name.
-func writeAll(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32, path: String) throws(InputError) {
+/// - Throws: `InputError` with the system's text.
+public func writeAll(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32, path: String) throws(InputError) {
   var done = 0
   while done < bytes.count {
     let rest = UnsafeRawBufferPointer(rebasing: bytes[done...])

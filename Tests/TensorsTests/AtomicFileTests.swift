@@ -1,9 +1,8 @@
 import Foundation
-import Tensors
 import TestSupport
 import Testing
 
-@testable import Training
+@testable import Tensors
 
 @Suite("AtomicFile")
 struct AtomicFileTests {
@@ -111,13 +110,4 @@ struct AtomicFileTests {
     #expect(try Set(folder.contents()) == Set(kept + [".g.\(dead)-0.tmp"]))
     AtomicFile.sweepLeftovers(in: folder.file("missing"))
   }
-}
-
-/// The number of a process that has ended.
-func deadProcess() throws -> pid_t {
-  let process = Process()
-  process.executableURL = URL(fileURLWithPath: "/bin/true")
-  try process.run()
-  process.waitUntilExit()
-  return process.processIdentifier
 }
