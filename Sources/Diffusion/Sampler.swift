@@ -47,7 +47,8 @@ public final class Sampler {
   /// Draws samples.
   ///
   /// - Parameters:
-  ///   - samples: Which samples, by their numbers in the seed's endless sequence.
+  ///   - samples: Which samples, by their numbers in the seed's endless sequence; a number may come several times, each
+  ///     time with the same noise.
   ///   - seed: Chooses the sequence.
   ///   - factor: r(x), or nil for plain samples.
   ///   - startTime: The first time whose step is taken, of an x_t that `factor` makes; nil for T-1.
@@ -55,15 +56,17 @@ public final class Sampler {
   ///   - wants: Whether x_t is to be visited, for t from T-1 (the start) to 0 (the samples).
   ///   - visit: Called with t and x_t, standardized, [samples][C][H][W].
   public func sample(
-    _ samples: Range<Int>, seed: UInt64, factor: (any PosteriorFactor)? = nil, from startTime: Int? = nil,
+    _ samples: some RandomAccessCollection<Int>, seed: UInt64, factor: (any PosteriorFactor)? = nil,
+    from startTime: Int? = nil,
     stopAfter lastTime: Int = 1,
     wants: (Int) -> Bool, visit: (Int, [Float]) throws -> Void
   ) rethrows {
-    guard !samples.isEmpty else { return }
-    let groups = (samples.count + laneCount - 1) / laneCount
+    let numbers = Array(samples)
+    guard !numbers.isEmpty else { return }
+    let groups = (numbers.count + laneCount - 1) / laneCount
     precondition(groups <= batch.groupCapacity, "more samples than there is room for")
     for lane in 0..<groups * laneCount {
-      indices[lane] = UInt32(truncatingIfNeeded: min(samples.lowerBound + lane, samples.upperBound - 1))
+      indices[lane] = UInt32(truncatingIfNeeded: numbers[min(lane, numbers.count - 1)])
     }
     let firstTime = startTime ?? forwardProcess.schedule.trajectoryLength - 1
     let start = CounterRandom(seed: seed, purpose: .samplingStart, step: 0)
@@ -72,10 +75,10 @@ public final class Sampler {
       factor?.start(lanes(image), group: group)
       setImage(group)
     }
-    if wants(firstTime) { try visit(firstTime, unpacked(samples.count)) }
+    if wants(firstTime) { try visit(firstTime, unpacked(numbers.count)) }
     for time in stride(from: firstTime, through: lastTime, by: -1) {
       takeStep(time, groups: groups, seed: seed, factor: factor)
-      if wants(time - 1) { try visit(time - 1, unpacked(samples.count)) }
+      if wants(time - 1) { try visit(time - 1, unpacked(numbers.count)) }
     }
   }
 

@@ -96,13 +96,16 @@ public struct ReportPage: Encodable, Sendable {
   public struct Share: Encodable, Sendable {
     /// The work.
     public var name: String
-    /// Seconds on the wall's clock.
+    /// How long it took.
     public var seconds: Double
+    /// Whether it went on beside the rest, and is no part of the whole.
+    public var isBeside: Bool
 
     /// A share.
-    public init(_ name: String, _ seconds: Double) {
+    public init(_ name: String, _ seconds: Double, isBeside: Bool = false) {
       self.name = name
       self.seconds = seconds
+      self.isBeside = isBeside
     }
   }
 

@@ -76,6 +76,8 @@ public struct Configuration: Equatable, Sendable {
     public var suffix = ""
     /// Epochs from one test bound, checkpoint and set of figures to the next.
     public var everyEpochs = 25
+    /// Images of each kind in the figures of samples: 7 × 7, as the reference has them.
+    public var sampleCount = 49
     /// Newest checkpoints that are kept; 0 keeps all.
     public var keptCheckpoints = 10
     /// Whether there are figures of the untrained network.

@@ -119,6 +119,7 @@ struct ConfigurationKey: Sendable {
       "output.suffix", read: { $0.output.suffix }, write: { $0.output.suffix = $1 ?? "" }, .suffix,
       "part of a name that is made"),
     .integer("output.every_n_epochs", \.output.everyEpochs, in: 1...1_000_000, "between bounds, checkpoints, figures"),
+    .integer("output.samples", \.output.sampleCount, in: 1...10_000, "images of each kind in figures of samples"),
     .integer("output.keep", \.output.keptCheckpoints, in: 0...1_000_000, "newest checkpoints kept; 0: all"),
     .boolean("output.plot_before_training", \.output.plotsBeforeTraining, "figures of the untrained network"),
   ]

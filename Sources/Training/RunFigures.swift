@@ -24,6 +24,7 @@ final class RunFigures {
   private let folder: RunFolder?
   private let communicator: Communicator
   private let trajectory: SampleTrajectory
+  private let sampleCount: Int
   /// The test set's first images, which posteriors begin from.
   private let pictures: PictureLanes
 
@@ -39,8 +40,9 @@ final class RunFigures {
     trajectory = SampleTrajectory(
       standardization: standardization, schedule: schedule, architecture: architecture, layout: layout,
       communicator: communicator, threads: configuration.distributed.threads, kernels: kernels)
+    sampleCount = configuration.output.sampleCount
     pictures = PictureLanes(
-      pictures: (0..<min(SampleTrajectory.sampleCount, test.count)).map { test.image(at: $0) },
+      pictures: (0..<min(sampleCount, test.count)).map { test.image(at: $0) },
       standardization: standardization)
   }
 
@@ -56,11 +58,8 @@ final class RunFigures {
     epoch: Int, best: FloatBuffer, parameters: FloatBuffer, gradient: FloatBuffer?
   ) throws -> BackgroundWork.Piece? {
     var grids: [(name: String, grid: ImageGrid)] = []
-    for kind in Kind.allCases {
-      let moments = try trajectory.draw(
-        best, count: kind == .samples ? SampleTrajectory.sampleCount : pictures.pictures.count
-      ) { factor(kind, $0) }
-      guard folder != nil else { continue }
+    let drawn = try trajectory.draw(best, Kind.allCases.map(samples))
+    for (kind, moments) in zip(Kind.allCases, drawn) where folder != nil {
       for moment in moments {
         let time = String(format: "%04d", moment.time)
         grids.append(
@@ -100,14 +99,18 @@ final class RunFigures {
     }
   }
 
-  private func factor(_ kind: Kind, _ samples: Range<Int>) -> (any PosteriorFactor)? {
+  private func samples(_ kind: Kind) -> SampleTrajectory.Portion {
     switch kind {
-    case .samples: nil
+    case .samples: return SampleTrajectory.Portion(count: sampleCount)
     case .inpainting:
-      InpaintingFactor(
-        images: pictures.lanes(samples),
-        isKnown: InpaintingFactor.rightHalf(colors: architecture.colorCount, width: architecture.spatialWidth))
-    case .denoising: DenoisingFactor(images: pictures.lanes(samples), deviation: Self.noiseDeviation)
+      let isKnown = InpaintingFactor.rightHalf(colors: architecture.colorCount, width: architecture.spatialWidth)
+      return SampleTrajectory.Portion(count: pictures.pictures.count) { [pictures] numbers in
+        InpaintingFactor(images: pictures.lanes(numbers), isKnown: isKnown)
+      }
+    case .denoising:
+      return SampleTrajectory.Portion(count: pictures.pictures.count) { [pictures] numbers in
+        DenoisingFactor(images: pictures.lanes(numbers), deviation: Self.noiseDeviation)
+      }
     }
   }
 

@@ -60,7 +60,8 @@ struct RunPage: Sendable {
     page.timing = [
       .init("training", phases.computing), .init("waiting for other ranks", phases.waiting),
       .init("test bounds", phases.evaluating), .init("samples", phases.sampling),
-      .init("checkpoints", phases.checkpoints), .init("drawing, beside it at lowest priority", drawingSeconds),
+      .init("checkpoints", phases.checkpoints),
+      .init("drawing, beside the rest at lowest priority", drawingSeconds, isBeside: true),
     ]
     page.ranks = rankTable
     page.facts = facts.map { ReportPage.Fact($0.name, $0.text) }

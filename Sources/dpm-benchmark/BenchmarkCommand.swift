@@ -29,7 +29,7 @@ struct BenchmarkCommand: RankedCommand {
   var steps = 10
   @Flag(help: "Show where the time goes, layer by layer.")
   var profile = false
-  @Flag(help: "Time the drawing of 49 samples instead of training steps.")
+  @Flag(help: "Time the drawing of a figure's samples instead of training steps.")
   var sample = false
   @Flag(help: "Time the exchange of gradients of several sizes instead of training steps.")
   var exchange = false

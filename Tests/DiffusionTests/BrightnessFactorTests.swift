@@ -25,7 +25,7 @@ struct BrightnessFactor: PosteriorFactor {
 }
 
 /// A model of white noise: readouts of zero.
-private final class NoiseNetwork: ReadoutNetwork {
+final class NoiseNetwork: ReadoutNetwork {
   func readouts(batch: DiffusedBatch, groups: Int, into readouts: FloatBuffer) { readouts.fill(0) }
 }
 

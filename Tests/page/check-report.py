@@ -50,6 +50,8 @@ def check_screen(driver, url, epoch, name, folder):
         check(curve.find_elements(By.CSS_SELECTOR, "path"), "a chart without a curve")
     overflow = driver.execute_script("return document.documentElement.scrollWidth - window.innerWidth")
     check(overflow <= 0, f"{overflow} pixels wider than the {name} screen")
+    for table in driver.find_elements(By.CSS_SELECTOR, "#timing table"):
+        check(table.rect["x"] + table.rect["width"] <= width, f"the table of times is cut off on the {name} screen")
     paper = driver.execute_script("return getComputedStyle(document.body).backgroundColor")
     check((paper == "rgb(255, 255, 255)") == (scheme == "light"), f"the background is {paper} in {scheme}")
 

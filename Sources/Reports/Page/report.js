@@ -18,7 +18,8 @@ function number(value) {
   if (value === 0) return '0';
   const size = Math.abs(value);
   if (size < 1e-3 || size >= 1e6) return value.toExponential(2);
-  return size >= 100 ? value.toFixed(1) : value.toFixed(4);
+  if (size >= 100) return value.toFixed(1);
+  return size < 0.1 ? value.toPrecision(3) : value.toFixed(4);
 }
 
 function list(id, facts, wrapped) {
@@ -38,7 +39,7 @@ function linearTicks(low, high, count) {
   const digits = Math.max(0, Math.ceil(-Math.log10(step) - 1e-9));
   const ticks = [];
   for (let index = Math.ceil(low / step - 1e-9); index * step <= high; index++) {
-    ticks.push([index * step, step < 1e-4 ? (index * step).toPrecision(2) : (index * step).toFixed(digits)]);
+    ticks.push([index * step, digits > 6 ? (index * step).toExponential(1) : (index * step).toFixed(digits)]);
   }
   return ticks;
 }
@@ -264,16 +265,17 @@ function showFigures() {
 // Tables
 
 function showTiming() {
-  const total = run.timing.reduce((sum, share) => sum + share.seconds, 0);
+  const total = run.timing.filter(share => !share.isBeside).reduce((sum, share) => sum + share.seconds, 0);
   if (!(total > 0)) return;
   const table = element('table');
   const bar = element('div', { class: 'bar' });
-  run.timing.forEach(({ name, seconds }, index) => {
+  run.timing.forEach(({ name, seconds, isBeside }, index) => {
     const share = 100 * seconds / total;
-    bar.append(element('div', { style: `width: ${share}%; background: ${colors[index % 6]}`, title: name }));
-    const key = element('span', { class: 'key', style: `background: ${colors[index % 6]}` });
+    const color = isBeside ? 'transparent' : colors[index % 6];
+    if (!isBeside) bar.append(element('div', { style: `width: ${share}%; background: ${color}`, title: name }));
+    const key = element('span', { class: 'key', style: `background: ${color}` });
     table.append(element('tr', {}, element('td', {}, key, name),
-      element('td', {}, `${seconds.toFixed(1)} s`), element('td', {}, `${share.toFixed(1)} %`)));
+      element('td', {}, `${seconds.toFixed(1)} s`), element('td', {}, isBeside ? 'beside' : `${share.toFixed(1)} %`)));
   });
   $('timing').append(bar, table);
 }

@@ -4,7 +4,7 @@ internal import KernelInterface
 internal import Network
 internal import Tensors
 
-/// Times the drawing of a figure's 49 samples, from noise to image, shared out over the ranks.
+/// Times the drawing of a figure's samples, from noise to image, shared out over the ranks.
 public struct SampleBenchmark {
   /// What was measured; the keys of `dpm-benchmark --sample --json`.
   public struct Result: Encodable, Sendable {
@@ -55,10 +55,10 @@ public struct SampleBenchmark {
       standardization: setup.standardization, schedule: setup.schedule, architecture: architecture,
       layout: setup.layout, communicator: communicator, kernels: setup.kernels)
     let start = ContinuousClock.now
-    _ = try trajectory.draw(setup.state.parameters)
+    let samples = setup.configuration.output.sampleCount
+    _ = try trajectory.draw(setup.state.parameters, [.init(count: samples)])
     let seconds = try communicator.maximum(of: start.duration(to: .now).seconds)
     let steps = architecture.trajectoryLength - 1
-    let samples = SampleTrajectory.sampleCount
     let report = try HostReport(communicator, threads: 1)
     return Result(
       config: setup.configuration.dataset.name.rawValue, ranks: communicator.rankCount, samples: samples,

@@ -17,8 +17,13 @@ final class SampleTrajectory {
     var images: [Float]
   }
 
-  /// Samples of a figure: 7 × 7.
-  static let sampleCount = 49
+  /// Samples that are drawn in one way, from noise 0, 1, 2, … of the seed.
+  struct Portion {
+    var count: Int
+    /// Makes r(x) for samples of these numbers; nil for plain samples.
+    var factor: (([Int]) -> any PosteriorFactor)?
+  }
+
   /// The figures' seed: the reference's.
   static let seed: UInt64 = 12345
   /// Moments between noise and image.
@@ -59,63 +64,81 @@ final class SampleTrajectory {
     return Set(spread + [trajectoryLength - 1]).sorted(by: >)
   }
 
-  /// Draws all samples; collective.
+  /// One sample to draw.
+  private struct Lane {
+    let portion: Int
+    let number: Int
+  }
+
+  /// Draws all portions as one batch, so that few of a kind fill whole lane groups; collective.
   ///
-  /// - Parameters:
-  ///   - count: How many.
-  ///   - factor: Makes r(x) for some of them.
-  /// - Returns: The moments, from the noisiest to the image, on all ranks.
+  /// - Returns: Each portion's moments, from the noisiest to the image, on all ranks.
   /// - Throws: `CollectiveError` where the ranks cannot exchange their images.
-  func draw(
-    _ parameters: FloatBuffer, count: Int = SampleTrajectory.sampleCount,
-    factor: (Range<Int>) -> (any PosteriorFactor)? = { _ in nil }
-  ) throws -> [Moment] {
+  func draw(_ parameters: FloatBuffer, _ portions: [Portion]) throws -> [[Moment]] {
     let wanted = Self.times(trajectoryLength: sampler.architecture.trajectoryLength)
+    let lanes = portions.indices.flatMap { portion in
+      (0..<portions[portion].count).map { Lane(portion: portion, number: $0) }
+    }
     let workers = communicator.rankCount * threads
     // By thread and moment.
     var parts = [[[Float]]](repeating: [], count: threads)
     parts.withUnsafeMutableBufferPointer { parts in
       ThreadTeam(count: threads).run { thread in
         let worker = communicator.rank * threads + thread
-        parts[thread] = images(
-          worker * count / workers..<(worker + 1) * count / workers, of: parameters, at: wanted, factor: factor)
+        let share = worker * lanes.count / workers..<(worker + 1) * lanes.count / workers
+        parts[thread] = images(Array(lanes[share]), of: portions, parameters, at: wanted)
       }
     }
     let own = wanted.indices.flatMap { moment in parts.flatMap { $0.isEmpty ? [] : $0[moment] } }
     let gathered = try communicator.gather(own.withUnsafeBytes { Array($0) })
     let elements = sampler.architecture.imageElements
-    return wanted.enumerated().map { index, time in
-      var images: [Float] = []
-      for bytes in gathered {
-        let floats = bytes.withUnsafeBytes { raw in
-          (0..<bytes.count / 4).map { raw.loadUnaligned(fromByteOffset: 4 * $0, as: Float.self) }
+    let pixels = wanted.indices.map { moment in
+      gathered.flatMap { bytes -> [Float] in
+        let count = bytes.count / MemoryLayout<Float>.size / wanted.count
+        return bytes.withUnsafeBytes { raw in
+          (moment * count..<(moment + 1) * count).map {
+            standardization.greyLevel(of: raw.loadUnaligned(fromByteOffset: 4 * $0, as: Float.self))
+          }
         }
-        let count = floats.count / wanted.count / elements * elements
-        images += floats[index * count..<(index + 1) * count].map(standardization.greyLevel(of:))
       }
-      return Moment(time: time, images: images)
+    }
+    var first = 0
+    return portions.map { portion in
+      defer { first += portion.count * elements }
+      return zip(wanted, pixels).map { Moment(time: $0, images: Array($1[first..<first + portion.count * elements])) }
     }
   }
 
   /// What one thread draws: the images of its samples at each of the times.
-  private func images(
-    _ share: Range<Int>, of parameters: FloatBuffer, at times: [Int],
-    factor: (Range<Int>) -> (any PosteriorFactor)?
-  ) -> [[Float]] {
-    guard !share.isEmpty else { return [] }
+  private func images(_ lanes: [Lane], of portions: [Portion], _ parameters: FloatBuffer, at times: [Int]) -> [[Float]]
+  {
+    guard !lanes.isEmpty else { return [] }
     // Their memory is needed for seconds every few epochs only.
     let architecture = sampler.architecture
     let model = ReverseModel(
       architecture, layout: layout, kernels: sampler.kernels,
-      groupCapacity: (share.count + laneCount - 1) / laneCount, partCapacity: 1, forTraining: false)
+      groupCapacity: (lanes.count + laneCount - 1) / laneCount, partCapacity: 1, forTraining: false)
     let trajectory = Sampler(
       forwardProcess: sampler.process, network: SamplingNetwork(model, parameters: parameters),
-      colors: architecture.colorCount, width: architecture.spatialWidth, capacity: share.count,
+      colors: architecture.colorCount, width: architecture.spatialWidth, capacity: lanes.count,
       kernels: sampler.kernels)
     var images: [[Float]] = []
-    trajectory.sample(share, seed: Self.seed, factor: factor(share), wants: times.contains) { _, moment in
-      images.append(moment)
-    }
+    trajectory.sample(
+      lanes.map(\.number), seed: Self.seed, factor: factor(lanes, of: portions), wants: times.contains
+    ) { _, moment in images.append(moment) }
     return images
+  }
+
+  /// r(x) of these samples, each its portion's.
+  private func factor(_ lanes: [Lane], of portions: [Portion]) -> MixedFactor {
+    var factors: [any PosteriorFactor] = []
+    var choices = [Int?](repeating: nil, count: lanes.count)
+    for (index, portion) in portions.enumerated() where lanes.contains(where: { $0.portion == index }) {
+      // A factor has values in the lanes of others too, which nobody uses.
+      guard let factor = portion.factor?(lanes.map { $0.portion == index ? $0.number : 0 }) else { continue }
+      for lane in lanes.indices where lanes[lane].portion == index { choices[lane] = factors.count }
+      factors.append(factor)
+    }
+    return MixedFactor(factors, choices: choices)
   }
 }

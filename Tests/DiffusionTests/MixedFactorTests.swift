@@ -1,0 +1,47 @@
+import Diffusion
+import KernelInterface
+import Tensors
+import Testing
+
+@Suite struct MixedFactorTests {
+  @Test("samples of several kinds in one batch have the bits that each kind alone gives them")
+  func mixing() throws {
+    let kernels = try #require(KernelChoice.available().last)
+    let process = ForwardProcess(
+      schedule: NoiseSchedule(trajectoryLength: 30, temporalBasisCount: 4, firstStepBeta: 0.001), scale: 1, shift: 0,
+      elements: 64, seed: 3, kernels: kernels)
+    let sampler = Sampler(
+      forwardProcess: process, network: NoiseNetwork(), colors: 1, width: 8, capacity: 40, kernels: kernels)
+    func draw(_ samples: [Int], _ factor: (any PosteriorFactor)?) -> [Float] {
+      var result: [Float] = []
+      sampler.sample(samples, seed: 7, factor: factor, wants: { $0 == 0 }) { _, images in result = images }
+      return result
+    }
+    // Picture number n has n/10 everywhere.
+    func pictures(_ samples: [Int]) -> FloatBuffer {
+      let groups = (samples.count + laneCount - 1) / laneCount
+      let buffer = FloatBuffer(count: groups * 64 * laneCount)
+      for lane in 0..<groups * laneCount {
+        for element in 0..<64 {
+          buffer.pointer[(lane / laneCount * 64 + element) * laneCount + lane % laneCount] =
+            Float(samples[min(lane, samples.count - 1)]) / 10
+        }
+      }
+      return buffer
+    }
+    func inpainting(_ samples: [Int]) -> InpaintingFactor {
+      InpaintingFactor(images: pictures(samples), isKnown: InpaintingFactor.rightHalf(colors: 1, width: 8))
+    }
+    func denoising(_ samples: [Int]) -> DenoisingFactor { DenoisingFactor(images: pictures(samples), deviation: 0.5) }
+    // 9 plain ones, 17 to inpaint, 11 to denoise: the first group has two kinds, the second too, the third one.
+    let (plain, inpainted, denoised) = (Array(0..<9), Array(0..<17), Array(0..<11))
+    let all = plain + inpainted + denoised
+    let mixed = MixedFactor(
+      [inpainting(plain + inpainted + denoised), denoising(plain + inpainted + denoised)],
+      choices: plain.map { _ in nil } + inpainted.map { _ in 0 } + denoised.map { _ in 1 })
+    let together = draw(all, mixed)
+    #expect(
+      together == draw(plain, nil) + draw(inpainted, inpainting(inpainted)) + draw(denoised, denoising(denoised)))
+    #expect(Array(together[0..<64]) != Array(together[9 * 64..<10 * 64]))
+  }
+}
