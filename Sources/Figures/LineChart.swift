@@ -109,7 +109,8 @@ public struct LineChart: Sendable {
     canvas.text(xLabel, x: x + 74 + (width - 74 - right) / 2, y: y + height - 14, size: 12, anchor: .center)
   }
 
-  /// What a panel's axis spans: all but the wildest hundredth of the values, so that one step's outlier hides nothing.
+  /// What a panel's axis spans: all but the wildest hundredth of the values, so that one step's outlier hides nothing; all on
+  /// a logarithmic axis, which has room for it.
   private static func verticalRange(_ panel: Panel) -> ClosedRange<Double> {
     let values = panel.series.flatMap { series in
       series.points.indices.flatMap { index -> [Double] in
@@ -121,7 +122,7 @@ public struct LineChart: Sendable {
     guard !values.isEmpty else {
       return panel.isLogarithmic ? 0.1...10 : (levels.min() ?? 0)...(levels.max() ?? 1)
     }
-    let cut = values.count >= 100 ? values.count / 100 : 0
+    let cut = values.count >= 100 && !panel.isLogarithmic ? values.count / 100 : 0
     let kept = [values[cut], values[values.count - 1 - cut]] + levels
     return (kept.min() ?? 0)...(kept.max() ?? 1)
   }

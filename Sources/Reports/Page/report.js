@@ -75,13 +75,13 @@ function axis(values, isLogarithmic, start, end, count) {
 
 const isShown = (chart, y) => y !== null && (!chart.isLogarithmic || y > 0);
 
-/** The values that the axis spans: of many, all but the wildest hundredth. */
+/** The values that the axis spans: of many, all but the wildest hundredth where it is not logarithmic. */
 function spanned(chart) {
   const values = chart.series.flatMap(series => series.y.flatMap((y, index) => {
     const error = series.errors[index] ?? 0;
     return isShown(chart, y) ? [y - error, y + error] : [];
   })).filter(y => isShown(chart, y)).sort((a, b) => a - b);
-  const cut = values.length >= 200 ? Math.floor(values.length / 100) : 0;
+  const cut = values.length >= 200 && !chart.isLogarithmic ? Math.floor(values.length / 100) : 0;
   return values.slice(cut, values.length - cut).concat(chart.levels.map(level => level.value));
 }
 
