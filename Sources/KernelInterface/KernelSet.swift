@@ -17,6 +17,8 @@ public protocol KernelSet: Sendable {
   func laneDot(_ dot: LaneDot)
   /// sums[i] += the 16 lanes of lanes[i], added by a fixed binary tree (i with i + 8, then + 4, + 2, + 1).
   func addLanes(_ lanes: UnsafePointer<Float>, count: Int, into sums: UnsafeMutablePointer<Float>)
+  /// sums[i] += the four numbers of quarters[i], as `addLanes` adds its last four: (0 + 2) + (1 + 3).
+  func addQuarters(_ quarters: UnsafePointer<Float>, count: Int, into sums: UnsafeMutablePointer<Float>)
   /// sums[row] += Σ of the row's columns, lane by lane: the gradient of a bias.
   func addColumns(
     _ input: UnsafePointer<Float>, rowStride: Int, rows: Int, columns: Int, sums: UnsafeMutablePointer<Float>)

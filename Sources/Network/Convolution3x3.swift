@@ -17,7 +17,7 @@ final class Convolution3x3 {
   private let biasOffset: Int
   /// Weights of the input gradient: [inputs][outputs][3][3], both spatial axes reversed.
   private let reversedWeights: FloatBuffer
-  /// Lane sums of the weights' gradient, [outputs][inputs·9][16], and of the bias's, [outputs][16].
+  /// Sums of the weights' gradient, [outputs][inputs·9][4], and of the bias's, [outputs][16].
   private let weightSums: FloatBuffer
   private let biasSums: FloatBuffer
   private let forwardOffsets: AlignedBuffer<Int32>
@@ -42,7 +42,7 @@ final class Convolution3x3 {
         profile: profile)
       : nil
     reversedWeights = FloatBuffer(count: usesWinograd ? 0 : weight.count)
-    weightSums = FloatBuffer(count: usesWinograd ? 0 : weight.count * laneCount)
+    weightSums = FloatBuffer(count: usesWinograd ? 0 : weight.count * quarterCount)
     biasSums = FloatBuffer(count: bias.count * laneCount)
     forwardOffsets = Self.offsets(channels: inputs, width: width)
     backwardOffsets = Self.offsets(channels: outputs, width: width)
@@ -151,7 +151,7 @@ final class Convolution3x3 {
       winograd.flush(into: gradient + weightOffset)
       return
     }
-    kernels.addLanes(weightSums.pointer, count: outputs * inputs * 9, into: gradient + weightOffset)
+    kernels.addQuarters(weightSums.pointer, count: outputs * inputs * 9, into: gradient + weightOffset)
     weightSums.fill(0)
   }
 }

@@ -66,7 +66,7 @@ final class UpperBranch {
     let readoutScale = widths.count == 1 ? inputScale : Array(repeating: 1, count: widths[widths.count - 1])
     readout = TemporalReadout(architecture, layout: layout, inputScale: readoutScale)
     scaledWeights = FloatBuffer(count: weights.first?.count ?? 0)
-    weightSums = weights.map { FloatBuffer(count: $0.count * laneCount) }
+    weightSums = weights.map { FloatBuffer(count: $0.count * quarterCount) }
     biasSums = biases.map { FloatBuffer(count: $0.count * laneCount) }
     let pixels = width * laneCount
     hidden = widths.dropFirst().map { FloatBuffer(count: $0 * pixels) }
@@ -269,11 +269,13 @@ final class UpperBranch {
   ) {
     profiles[layer].weightGradient()
     let (inputs, offsets) = input(layer, features, y)
-    kernels.laneDot(
-      LaneDot(
-        left: outputGradient, leftRowStride: pixels, leftColumnStride: laneCount, leftRows: rows,
-        right: inputs, rightOffsets: offsets, rightColumnStride: laneCount, rightRows: widths[layer],
-        columns: width, sums: sums.pointer))
+    var dot = LaneDot(
+      left: outputGradient, leftRowStride: pixels, leftColumnStride: laneCount, leftRows: rows,
+      right: inputs, rightOffsets: offsets, rightColumnStride: laneCount, rightRows: widths[layer],
+      columns: width, sums: sums.pointer)
+    // The readout's weights differ from lane to lane.
+    dot.keepsLanes = layer == hidden.count
+    kernels.laneDot(dot)
     kernels.addColumns(outputGradient, rowStride: pixels, rows: rows, columns: width, sums: biasSums.pointer)
   }
 
@@ -284,7 +286,7 @@ final class UpperBranch {
     for layer in hidden.indices {
       let count = weights[layer].count
       flushed.pointer.update(repeating: 0, count: count)
-      kernels.addLanes(weightSums[layer].pointer, count: count, into: flushed.pointer)
+      kernels.addQuarters(weightSums[layer].pointer, count: count, into: flushed.pointer)
       let result = gradient + weights[layer].offset
       for index in 0..<count {
         result[index] += flushed.pointer[index] * (layer == 0 ? inputScale[index % widths[0]] : 1)

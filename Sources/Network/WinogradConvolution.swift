@@ -16,9 +16,8 @@ final class WinogradConvolution {
   private let workspace: WinogradWorkspace
   /// Sums of the transformed weights' gradient over a canonical part.
   ///
-  /// Narrow layers keep the 16 lanes apart,
-  /// [36][outputs][inputs][16], which costs nothing while the sums fit the L2 cache; wide layers transpose their input and
-  /// sum over lanes at once, [36][outputs][inputs rounded up to 16].
+  /// Narrow layers keep four sums apart, [36][outputs][inputs][4], which costs little while they fit the L2 cache; wide
+  /// layers transpose their input and sum over lanes at once, [36][outputs][inputs rounded up to 16].
   private let gradientSums: FloatBuffer
   private let isWide: Bool
   private let profile: LayerProfile
@@ -40,7 +39,7 @@ final class WinogradConvolution {
     transformedWeights = FloatBuffer(count: 36 * outputs * inputs)
     isWide = outputs * inputs > 1024
     gradientSums = FloatBuffer(
-      count: 36 * outputs * (isWide ? Self.rowStride(inputs) : inputs * laneCount))
+      count: 36 * outputs * (isWide ? Self.rowStride(inputs) : inputs * quarterCount))
     tilesPerStrip = workspace.tilesPerStrip(channels: max(inputs, outputs), width: width)
   }
 
@@ -137,7 +136,7 @@ final class WinogradConvolution {
         LaneDot(
           left: gradient, leftRowStride: column, leftColumnStride: laneCount, leftRows: outputs,
           right: inputTile, rightOffsets: offsets, rightColumnStride: laneCount, rightRows: inputs, columns: tiles,
-          sums: gradientSums.pointer + position * outputs * inputs * laneCount))
+          sums: gradientSums.pointer + position * outputs * inputs * quarterCount))
       return
     }
     let rowStride = Self.rowStride(inputs)
@@ -168,7 +167,7 @@ final class WinogradConvolution {
       let sums = workspace.outputTiles.pointer
       precondition(workspace.outputTiles.count >= count, "the workspace is too small for a narrow layer's sums")
       sums.update(repeating: 0, count: count)
-      kernels.addLanes(gradientSums.pointer, count: count, into: sums)
+      kernels.addQuarters(gradientSums.pointer, count: count, into: sums)
       kernels.winogradWeightsAdjoint(
         sums, positionStride: outputs * inputs, outputStride: inputs, outputs: outputs, inputs: inputs,
         gradient: weightGradient)
