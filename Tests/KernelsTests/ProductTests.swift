@@ -154,19 +154,33 @@ import Testing
       }
     }
     let kernels = try kernelSet(name)
-    kernels.laneDot(
-      LaneDot(
-        left: left.pointer, leftRowStride: columns * laneCount, leftColumnStride: laneCount, leftRows: rows,
-        right: right.pointer, rightOffsets: rightOffsets.pointer, rightColumnStride: laneCount, rightRows: others,
-        columns: columns, sums: sums.pointer))
+    var dot = LaneDot(
+      left: left.pointer, leftRowStride: columns * laneCount, leftColumnStride: laneCount, leftRows: rows,
+      right: right.pointer, rightOffsets: rightOffsets.pointer, rightColumnStride: laneCount, rightRows: others,
+      columns: columns, sums: sums.pointer)
+    let quarters = FloatBuffer(count: rows * others * quarterCount)
+    for index in 0..<quarters.count {
+      let first = index / quarterCount * laneCount + index % quarterCount
+      for lane in stride(from: first, to: first + laneCount, by: quarterCount) { quarters[index] += sums[lane] }
+    }
+    dot.keepsLanes = true
+    kernels.laneDot(dot)
     #expect(relativeError(sums, expected) < 1e-6)
 
     let totals = randomBuffer(rows * others, seed: 11)
     let expectedTotals = (0..<rows * others).map { index in
       (0..<laneCount).reduce(Double(totals[index])) { $0 + expected[index * laneCount + $1] }
     }
+    let foldedTotals = FloatBuffer(count: rows * others)
+    foldedTotals.pointer.update(from: totals.pointer, count: totals.count)
     kernels.addLanes(sums.pointer, count: rows * others, into: totals.pointer)
     #expect(relativeError(totals, expectedTotals) < 1e-6)
+
+    dot.keepsLanes = false
+    dot.sums = quarters.pointer
+    kernels.laneDot(dot)
+    kernels.addQuarters(quarters.pointer, count: rows * others, into: foldedTotals.pointer)
+    #expect(relativeError(foldedTotals, expectedTotals) < 1e-6)
   }
 
   @Test("builds with fused multiply-add give the same bits", arguments: shapes.indices)
