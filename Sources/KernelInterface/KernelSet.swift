@@ -37,8 +37,11 @@ public protocol KernelSet: Sendable {
     _ products: UnsafePointer<Float>, channels: Int, strip: WinogradStrip, bias: UnsafePointer<Float>,
     images: UnsafeMutablePointer<Float>)
   /// transformed = A dy Aᵀ of every tile of a strip: the adjoint of `winogradOutput`'s sums.
+  ///
+  /// Where `activations` is given, dy is `gradients` times the leaky ReLU's derivative there.
   func winogradOutputAdjoint(
-    _ gradients: UnsafePointer<Float>, channels: Int, strip: WinogradStrip, transformed: UnsafeMutablePointer<Float>)
+    _ gradients: UnsafePointer<Float>, activations: UnsafePointer<Float>?, channels: Int, strip: WinogradStrip,
+    transformed: UnsafeMutablePointer<Float>)
   /// images += B v Bᵀ of every tile of a strip, the adjoint of `winogradInput`; strips come in order, row by row.
   func winogradInputAdjoint(
     _ transformed: UnsafePointer<Float>, channels: Int, strip: WinogradStrip, images: UnsafeMutablePointer<Float>)

@@ -1,3 +1,4 @@
+internal import CPlatform
 public import KernelInterface
 
 extension VectorKernels {
@@ -61,7 +62,18 @@ private func dotTile<let rows: Int, let others: Int>(
   #if VECTOR_WIDTH_16
     let tile = dotProducts(dot, row, other, 0, height, width)
     for r in 0..<rows {
-      for o in 0..<others { addQuarters(of: tile[r][o], to: sums + (r * rowStride + o) * quarterCount) }
+      let row = sums + r * rowStride * quarterCount
+      var o = 0
+      // Four folded at once fill a vector.
+      while o + 4 <= others {
+        let four = row + o * quarterCount
+        store(load(four) + cvector_quarters(tile[r][o], tile[r][o + 1], tile[r][o + 2], tile[r][o + 3]), to: four)
+        o += 4
+      }
+      while o < others {
+        addQuarters(of: tile[r][o], to: row + o * quarterCount)
+        o += 1
+      }
     }
   #else
     var lanes = InlineArray<rows, InlineArray<others, SIMD16<Float>>>(

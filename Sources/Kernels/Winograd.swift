@@ -7,22 +7,24 @@ import KernelInterface
 // and the backward pass is the adjoint of each of the three steps: with dM = A dy Aᵀ, both gradients come from it:
 // dx = B[Uᵀ dM]Bᵀ and dU = dM ⊙ (Bᵀ x B), summed over tiles. So dy is transformed once.
 
-/// Bᵀ x, for six vectors.
+/// The first three of Bᵀ x, for six vectors x[0] … x[5].
 @inline(__always)
-private func inputTransform(_ x: InlineArray<6, Vector>) -> InlineArray<6, Vector> {
+private func inputTransformHead(_ x: InlineArray<6, Vector>) -> InlineArray<3, Vector> {
   let four = Vector(repeating: 4)
-  let minusFive = Vector(repeating: -5)
   let a = multiplyAdd(x[4], x[2], -four)
   let b = multiplyAdd(x[3], x[1], -four)
+  return [multiplyAdd(multiplyAdd(x[4], x[2], Vector(repeating: -5)), x[0], four), a + b, a - b]
+}
+
+/// The last three of Bᵀ x.
+@inline(__always)
+private func inputTransformTail(_ x: InlineArray<6, Vector>) -> InlineArray<3, Vector> {
   let c = x[4] - x[2]
   let d = x[3] - x[1]
   return [
-    multiplyAdd(multiplyAdd(x[4], x[2], minusFive), x[0], four),
-    a + b,
-    a - b,
     multiplyAdd(c, d, Vector(repeating: 2)),
     multiplyAdd(c, d, Vector(repeating: -2)),
-    multiplyAdd(multiplyAdd(x[5], x[3], minusFive), x[1], four),
+    multiplyAdd(multiplyAdd(x[5], x[3], Vector(repeating: -5)), x[1], Vector(repeating: 4)),
   ]
 }
 
@@ -72,36 +74,47 @@ private func outputAdjoint(_ y: InlineArray<4, Vector>) -> InlineArray<6, Vector
   return [y[0], a + b, a - b, c + d, c - d, y[3]]
 }
 
+/// Three rows of Bᵀ x B of one tile: those that `half` gives of each column.
+@inline(__always)
+private func inputRows(
+  _ pixels: UnsafePointer<Float>, _ rowStride: Int, to result: UnsafeMutablePointer<Float>, _ positionStride: Int,
+  _ half: (InlineArray<6, Vector>) -> InlineArray<3, Vector>
+) {
+  var rows = InlineArray<3, InlineArray<6, Vector>>(repeating: InlineArray(repeating: Vector()))
+  for j in 0..<6 {
+    var x = InlineArray<6, Vector>(repeating: Vector())
+    for i in 0..<6 { x[i] = load(pixels + i * rowStride + j * laneCount) }
+    let y = half(x)
+    for i in 0..<3 { rows[i][j] = y[i] }
+  }
+  for i in 0..<3 {
+    let head = inputTransformHead(rows[i])
+    let tail = inputTransformTail(rows[i])
+    let output = result + 6 * i * positionStride
+    for j in 0..<3 {
+      store(head[j], to: output + j * positionStride)
+      store(tail[j], to: output + (3 + j) * positionStride)
+    }
+  }
+}
+
 extension VectorKernels {
   /// transformed = Bᵀ x B of every tile of a strip, [36][channels][tiles][16].
   public func winogradInput(
     _ images: UnsafePointer<Float>, channels: Int, strip: WinogradStrip, transformed: UnsafeMutablePointer<Float>
   ) {
-    let columns = 4 * strip.tiles + 2
-    let scratchRow = columns * laneCount
     let positionStride = channels * strip.tiles * laneCount
     for channel in 0..<channels {
       let input = images + channel * strip.planeStride + strip.inputOffset
-      // Columns first, all of the strip's: neighbouring tiles share two of six.
-      var offset = 0
-      while offset < scratchRow {
-        var x = InlineArray<6, Vector>(repeating: Vector())
-        for i in 0..<6 { x[i] = load(input + i * strip.rowStride + offset) }
-        let y = inputTransform(x)
-        for i in 0..<6 { store(y[i], to: strip.scratch + i * scratchRow + offset) }
-        offset += Vector.scalarCount
-      }
-      for i in 0..<6 {
-        let row = strip.scratch + i * scratchRow
-        let output = transformed + 6 * i * positionStride + channel * strip.tiles * laneCount
-        for tile in 0..<strip.tiles {
-          for part in 0..<vectorsPerColumn {
-            let lane = part * Vector.scalarCount
-            var x = InlineArray<6, Vector>(repeating: Vector())
-            for j in 0..<6 { x[j] = load(row + (4 * tile + j) * laneCount + lane) }
-            let y = inputTransform(x)
-            for j in 0..<6 { store(y[j], to: output + j * positionStride + tile * laneCount + lane) }
-          }
+      let output = transformed + channel * strip.tiles * laneCount
+      for tile in 0..<strip.tiles {
+        for part in 0..<vectorsPerColumn {
+          let lane = part * Vector.scalarCount
+          // Three rows of the result at a time: more would not stay in 32 registers.
+          let pixels = input + 4 * tile * laneCount + lane
+          let result = output + tile * laneCount + lane
+          inputRows(pixels, strip.rowStride, to: result, positionStride, inputTransformHead)
+          inputRows(pixels, strip.rowStride, to: result + 18 * positionStride, positionStride, inputTransformTail)
         }
       }
     }
@@ -140,11 +153,26 @@ extension VectorKernels {
 
   /// transformed = A dy Aᵀ of every tile of a strip, [36][channels][tiles][16].
   public func winogradOutputAdjoint(
-    _ gradients: UnsafePointer<Float>, channels: Int, strip: WinogradStrip, transformed: UnsafeMutablePointer<Float>
+    _ gradients: UnsafePointer<Float>, activations: UnsafePointer<Float>?, channels: Int, strip: WinogradStrip,
+    transformed: UnsafeMutablePointer<Float>
+  ) {
+    guard let activations else {
+      outputAdjointTiles(channels: channels, strip: strip, transformed: transformed) { load(gradients + $0) }
+      return
+    }
+    outputAdjointTiles(channels: channels, strip: strip, transformed: transformed) {
+      load(gradients + $0) * leakyReLUDerivative(load(activations + $0))
+    }
+  }
+
+  /// - Parameter gradient: The gradient before the activation at an offset in the images.
+  @inline(__always)
+  private func outputAdjointTiles(
+    channels: Int, strip: WinogradStrip, transformed: UnsafeMutablePointer<Float>, gradient: (Int) -> Vector
   ) {
     let positionStride = channels * strip.tiles * laneCount
     for channel in 0..<channels {
-      let input = gradients + channel * strip.planeStride + strip.outputOffset
+      let input = channel * strip.planeStride + strip.outputOffset
       let output = transformed + channel * strip.tiles * laneCount
       for tile in 0..<strip.tiles {
         for part in 0..<vectorsPerColumn {
@@ -153,7 +181,7 @@ extension VectorKernels {
           for i in 0..<4 {
             let row = input + i * strip.rowStride + 4 * tile * laneCount + lane
             var y = InlineArray<4, Vector>(repeating: Vector())
-            for j in 0..<4 { y[j] = load(row + j * laneCount) }
+            for j in 0..<4 { y[j] = gradient(row + j * laneCount) }
             rows[i] = outputAdjoint(y)
           }
           for j in 0..<6 {

@@ -105,21 +105,25 @@ final class Convolution3x3 {
   /// Adds the gradients of weights and bias of 16 images to the lane sums and gives that of the input.
   ///
   /// - Parameters:
-  ///   - sumGradient: With respect to the sums before the activation; its border is zero or, behind Winograd's pass, not
-  ///     read.
-  ///   - activations: The input itself where it is a leaky ReLU's output, to give the gradient before that activation;
-  ///     nil to give the input's own.
+  ///   - outputGradient: Its border is zero or, behind Winograd's pass, not read. May be overwritten.
+  ///   - output: What `forward` gave, where the gradient has yet to pass the activation; nil where it is that of the
+  ///     sums already.
   ///   - result: Receives the input's gradient; nil if it is not wanted.
   func backward(
-    input: UnsafePointer<Float>, sumGradient: UnsafePointer<Float>, activations: UnsafePointer<Float>?,
+    input: UnsafePointer<Float>, outputGradient: UnsafeMutablePointer<Float>, output: UnsafePointer<Float>?,
     result: UnsafeMutablePointer<Float>?
   ) {
     profile.weightGradient()
     if let winograd {
       winograd.backward(
-        input: input, sumGradient: sumGradient, activations: activations, result: result, biasSums: biasSums.pointer)
+        input: input, outputGradient: outputGradient, output: output, result: result, biasSums: biasSums.pointer)
       return
     }
+    if let output {
+      kernels.applyLeakyReLUGradient(
+        activations: output, gradient: outputGradient, count: bordered(outputs, width))
+    }
+    let sumGradient = UnsafePointer(outputGradient)
     for y in 0..<width {
       kernels.addColumns(
         sumGradient + interior(y), rowStride: planeStride, rows: outputs, columns: width, sums: biasSums.pointer)
@@ -132,13 +136,12 @@ final class Convolution3x3 {
     guard let result else { return }
     profile.inputGradient()
     for y in 0..<width {
-      let epilogue: Epilogue = activations.map { .leakyReLUGradient(activations: $0 + interior(y)) } ?? .store
       kernels.product(
         Product(
           weights: reversedWeights.pointer, rowStride: outputs * 9, depthStride: 1,
           inputs: sumGradient + y * rowStride, offsets: backwardOffsets.pointer, columnStride: laneCount,
           outputs: result + interior(y), outputRowStride: planeStride, outputColumnStride: laneCount,
-          rows: inputs, depth: outputs * 9, columns: width, epilogue: epilogue))
+          rows: inputs, depth: outputs * 9, columns: width, epilogue: .store))
     }
   }
 

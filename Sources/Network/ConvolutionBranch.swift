@@ -80,7 +80,10 @@ final class ConvolutionBranch {
       let image = dropout == nil ? noisy : UnsafePointer(droppedImage.pointer)
       let input = index == 0 ? image : UnsafePointer(activations[index - 1].pointer)
       let inputGradient = index == 0 ? nil : gradients[index % 2 % gradients.count].pointer
-      layers[index].backward(input: input, outputGradient: outputGradient, inputGradient: inputGradient)
+      // The last layer's gradient comes from the upper branch, which has passed the activation.
+      let output = index == layers.count - 1 ? nil : UnsafePointer(activations[index].pointer)
+      layers[index].backward(
+        input: input, outputGradient: outputGradient, output: output, inputGradient: inputGradient)
       guard let inputGradient else { continue }
       dropout?.applyGradient(dropped: input, gradient: inputGradient, count: activations[index - 1].count)
       outputGradient = inputGradient

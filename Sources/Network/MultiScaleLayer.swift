@@ -3,8 +3,8 @@ import Tensors
 
 /// A convolutional layer at `n_scales` resolutions: output = (1/S)·Σ_s double^s(leakyReLU(conv_s(meanpool_{2^s}(input)))).
 ///
-/// With one scale it is that scale's convolution, and the gradient it takes is the one before the activation: whoever
-/// computes it multiplies by the activation's derivative while the numbers are in registers.
+/// With one scale it is that scale's convolution, whose backward pass takes the activation's derivative into the first
+/// reading of the gradient.
 final class MultiScaleLayer {
   private let convolutions: [Convolution3x3]
   private let kernels: any KernelSet
@@ -87,16 +87,16 @@ final class MultiScaleLayer {
   ///
   /// - Parameters:
   ///   - input: What `forward` was given.
-  ///   - outputGradient: With one scale: before the activation. With several: of the output. Overwritten.
-  ///   - inputGradient: Receives the same kind of gradient for the layer below, or nil for none.
+  ///   - outputGradient: Overwritten.
+  ///   - output: What `forward` gave; nil, with one scale, where the gradient has passed the activation already.
+  ///   - inputGradient: Receives the gradient of the input, or nil for none.
   func backward(
-    input: UnsafePointer<Float>, outputGradient: UnsafeMutablePointer<Float>,
+    input: UnsafePointer<Float>, outputGradient: UnsafeMutablePointer<Float>, output: UnsafePointer<Float>?,
     inputGradient: UnsafeMutablePointer<Float>?
   ) {
     guard convolutions.count > 1 else {
       convolutions[0].backward(
-        input: input, sumGradient: outputGradient, activations: inputGradient == nil ? nil : input,
-        result: inputGradient)
+        input: input, outputGradient: outputGradient, output: output, result: inputGradient)
       return
     }
     let coarsest = convolutions.count - 1
@@ -111,11 +111,10 @@ final class MultiScaleLayer {
     for scale in 0...coarsest {
       let gradient = scale == 0 ? outputGradient : accumulated[scale - 1].pointer
       let scaleInput = scale == 0 ? input : UnsafePointer(pooledInputs[scale - 1].pointer)
-      kernels.applyLeakyReLUGradient(
-        activations: scaleOutputs[scale].pointer, gradient: gradient, count: bordered(channels, width >> scale))
       let result = scale == 0 ? inputGradient : inputGradients[scale - 1].pointer
       convolutions[scale].backward(
-        input: scaleInput, sumGradient: gradient, activations: nil, result: inputGradient == nil ? nil : result)
+        input: scaleInput, outputGradient: gradient, output: scaleOutputs[scale].pointer,
+        result: inputGradient == nil ? nil : result)
     }
     guard let inputGradient else { return }
     // The gradient of mean pooling spreads a quarter to each pixel, from the coarsest down.

@@ -24,7 +24,7 @@ final class WinogradConvolution {
 
   /// Whether tiles cover a layer of this shape and there are channels enough to pay for the transforms.
   static func isApplicable(inputs: Int, outputs: Int, width: Int) -> Bool {
-    width % 4 == 0 && inputs >= 4 && outputs >= 4
+    width % 4 == 0 && inputs >= 4 && outputs == inputs
   }
 
   init(
@@ -64,11 +64,12 @@ final class WinogradConvolution {
 
   /// output = leakyReLU(weights ⋆ input + bias); images bordered.
   func forward(input: UnsafePointer<Float>, bias: UnsafePointer<Float>, output: UnsafeMutablePointer<Float>) {
-    let tiles = workspace.inputTiles.pointer
-    let products = workspace.outputTiles.pointer
     forEachStrip { strip in
       let column = strip.tiles * laneCount
       let offsets = workspace.offsets(tiles: strip.tiles)
+      // A position's products take the place of the position's before, which have served: half the cache.
+      let products = workspace.inputTiles.pointer
+      let tiles = products + outputs * column
       kernels.winogradInput(input, channels: inputs, strip: strip, transformed: tiles)
       for position in 0..<36 {
         kernels.product(
@@ -85,12 +86,12 @@ final class WinogradConvolution {
   /// Adds the weights' gradient of 16 images to the sums and gives the gradient of the input.
   ///
   /// - Parameters:
-  ///   - sumGradient: Before the activation, bordered; its border is not read.
-  ///   - activations: The layer's input where it is a leaky ReLU's output, to give the gradient before it.
+  ///   - outputGradient: Bordered; its border is not read.
+  ///   - output: What `forward` gave, where the gradient has yet to pass the activation; nil where it has.
   ///   - result: Bordered; nil if not wanted. The border receives values without meaning.
   ///   - biasSums: [outputs][16]; the bias's gradient is added.
   func backward(
-    input: UnsafePointer<Float>, sumGradient: UnsafePointer<Float>, activations: UnsafePointer<Float>?,
+    input: UnsafePointer<Float>, outputGradient: UnsafePointer<Float>, output: UnsafePointer<Float>?,
     result: UnsafeMutablePointer<Float>?, biasSums: UnsafeMutablePointer<Float>
   ) {
     let tiles = workspace.inputTiles.pointer
@@ -99,7 +100,8 @@ final class WinogradConvolution {
       let column = strip.tiles * laneCount
       let offsets = workspace.offsets(tiles: strip.tiles)
       profile.weightGradient()
-      kernels.winogradOutputAdjoint(sumGradient, channels: outputs, strip: strip, transformed: gradients)
+      kernels.winogradOutputAdjoint(
+        outputGradient, activations: output, channels: outputs, strip: strip, transformed: gradients)
       // Row 1 of A is (1, 1, 1, 1): position (1, 1) holds the sums of whole tiles.
       kernels.addColumns(
         gradients + 7 * outputs * column, rowStride: column, rows: outputs, columns: strip.tiles, sums: biasSums)
@@ -120,9 +122,6 @@ final class WinogradConvolution {
             rows: inputs, depth: outputs, columns: strip.tiles, epilogue: .store))
       }
       if let result { kernels.winogradInputAdjoint(tiles, channels: inputs, strip: strip, images: result) }
-    }
-    if let result, let activations {
-      kernels.applyLeakyReLUGradient(activations: activations, gradient: result, count: bordered(inputs, width))
     }
   }
 
@@ -193,7 +192,7 @@ final class WinogradWorkspace {
   init(channels: Int, width: Int, secondLevelCache: Int) {
     self.secondLevelCache = secondLevelCache
     let tiles = Self.tilesPerStrip(channels: channels, width: width, secondLevelCache: secondLevelCache)
-    inputTiles = FloatBuffer(count: 36 * channels * tiles * laneCount)
+    inputTiles = FloatBuffer(count: 37 * channels * tiles * laneCount)
     outputTiles = FloatBuffer(count: 36 * channels * max(tiles * laneCount, min(channels, 1024 / channels + 1)))
     scratch = FloatBuffer(count: 6 * (4 * tiles + 2) * laneCount)
     let rowStride = (channels + laneCount - 1) / laneCount * laneCount

@@ -117,7 +117,8 @@ import Testing
     kernels.winogradOutput(products.pointer, channels: 2, strip: strip, bias: bias.pointer, images: images.pointer)
     let y = image(2, seed: 21)
     let transformed = FloatBuffer(count: products.count)
-    kernels.winogradOutputAdjoint(y.pointer, channels: 2, strip: strip, transformed: transformed.pointer)
+    kernels.winogradOutputAdjoint(
+      y.pointer, activations: nil, channels: 2, strip: strip, transformed: transformed.pointer)
     var withoutBias = 0.0
     for index in 0..<images.count where images[index] != 0 {
       withoutBias += Double(images[index] - 10) * Double(y[index])

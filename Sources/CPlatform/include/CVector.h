@@ -19,6 +19,17 @@ static inline __attribute__((always_inline)) cvector_16 cvector_root_16(cvector_
   return __builtin_elementwise_sqrt(x);
 }
 
+// Lanes i, i + 4, i + 8 and i + 12 of each of four vectors, added as (i + (i + 8)) + ((i + 4) + (i + 12)): four quarters.
+static inline __attribute__((always_inline)) cvector_16 cvector_quarters(
+    cvector_16 a, cvector_16 b, cvector_16 c, cvector_16 d) {
+  cvector_16 ab = __builtin_shufflevector(a, b, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23) +
+                  __builtin_shufflevector(a, b, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31);
+  cvector_16 cd = __builtin_shufflevector(c, d, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23) +
+                  __builtin_shufflevector(c, d, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31);
+  return __builtin_shufflevector(ab, cd, 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27) +
+         __builtin_shufflevector(ab, cd, 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31);
+}
+
 // rows[i][j] = columns[offsets[j]][i] for i, j < 16: four rounds that exchange blocks of 8, 4, 2 and 1.
 static inline __attribute__((always_inline)) void cvector_transpose(
     const float *columns, const int *offsets, float *rows, long rowStride) {
