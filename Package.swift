@@ -142,6 +142,7 @@ let package = Package(
     .testTarget(
       name: "CollectivesTests", dependencies: ["Collectives", "TestSupport", "rank-worker"], swiftSettings: strict),
     .testTarget(name: "FiguresTests", dependencies: ["Figures", "Tensors", "TestSupport"], swiftSettings: strict),
+    .testTarget(name: "ReportsTests", dependencies: ["Reports", "TestSupport"], swiftSettings: strict),
     .testTarget(
       name: "NetworkTests", dependencies: ["Diffusion", "KernelInterface", "Network", "Tensors", "TestSupport"],
       swiftSettings: strict),

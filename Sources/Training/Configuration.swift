@@ -82,6 +82,8 @@ public struct Configuration: Equatable, Sendable {
     public var keptCheckpoints = 10
     /// Whether there are figures of the untrained network.
     public var plotsBeforeTraining = false
+    /// Whether numbers and figures are written for TensorBoard too.
+    public var writesEvents = false
   }
 
   /// The ranks.

@@ -122,6 +122,7 @@ struct ConfigurationKey: Sendable {
     .integer("output.samples", \.output.sampleCount, in: 1...10_000, "images of each kind in figures of samples"),
     .integer("output.keep", \.output.keptCheckpoints, in: 0...1_000_000, "newest checkpoints kept; 0: all"),
     .boolean("output.plot_before_training", \.output.plotsBeforeTraining, "figures of the untrained network"),
+    .boolean("output.tensorboard", \.output.writesEvents, "numbers and figures for TensorBoard too"),
   ]
 
   private static let distributed: [ConfigurationKey] = [

@@ -169,22 +169,7 @@ public struct MetricsFile: Sendable {
     // Sorted, so that all lines have one order.
     encoder.outputFormatting = .sortedKeys
     guard let line = try? encoder.encode(metrics) else { preconditionFailure("metrics are always JSON") }
-    let descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0o666)
-    guard descriptor >= 0 else { throw InputError(systemFault: path) }
-    defer { close(descriptor) }
-    var status = stat()
-    guard fstat(descriptor, &status) == 0 else { throw InputError(systemFault: path) }
-    let bytes = Array(line) + [UInt8(ascii: "\n")]
-    do throws(InputError) {
-      try bytes.withUnsafeBufferPointer { bytes throws(InputError) in
-        try writeAll(UnsafeRawBufferPointer(bytes), to: descriptor, path: path)
-      }
-    } catch {
-      // On a full disk: half a line would spoil the next one too.
-      ftruncate(descriptor, status.st_size)
-      throw error
-    }
-    guard fsync(descriptor) == 0 else { throw InputError(systemFault: path) }
+    try GrowingFile(path).append(Array(line) + [UInt8(ascii: "\n")])
   }
 
   /// All lines that can be read; a half-written one has been lost.

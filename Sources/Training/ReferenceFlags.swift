@@ -12,6 +12,7 @@ extension ConfigurationAssignment {
     ("--dropout-rate", "training.dropout_rate"),
     ("--dataset", "dataset.name"),
     ("--plot-before-training", "output.plot_before_training"),
+    ("--tensorboard", "output.tensorboard"),
     ("--epochs", "training.epochs"),
     ("--seed", "training.seed"),
     ("--data-dir", "dataset.path"),

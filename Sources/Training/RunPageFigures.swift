@@ -11,7 +11,8 @@ struct RunPageFigures {
 
   /// Most bytes of one figure's files over all epochs, so that a page stays below about 20 MB.
   private static let mostBytes = 2_000_000
-  private static let throughEpochs =
+  /// The files that show most, of every epoch that has figures.
+  static let throughEpochs =
     RunFigures.Kind.allCases.map { "\($0.rawValue)-t0000.png" } + ["parameters.png", "gradients.png"]
 
   /// - Throws: `InputError` where a figure cannot be read.
@@ -53,7 +54,8 @@ struct RunPageFigures {
     return time == 0 ? String(kind) : "\(kind), t = \(time)"
   }
 
-  private static func read(_ path: String) throws(InputError) -> Data {
+  /// - Throws: `InputError` where the file cannot be read.
+  static func read(_ path: String) throws(InputError) -> Data {
     guard let data = FileManager.default.contents(atPath: path) else {
       throw InputError(path, found: "cannot be read", expected: "a figure")
     }

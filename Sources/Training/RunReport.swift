@@ -30,6 +30,8 @@ final class RunReport {
   private var yardstick: Yardstick?
   private let kernelName: String
   private let log: RunLog?
+  /// Where the user wants TensorBoard to see the run; rank 0's.
+  private let events: RunEvents?
   private let runStart = ContinuousClock.now
 
   private var epochStart = ContinuousClock.now
@@ -70,6 +72,11 @@ final class RunReport {
       configuration: configuration, test: data.test, standardization: standardization, schedule: schedule,
       layout: layout, folder: run?.folder, communicator: communicator, kernels: kernels)
     log = try communicator.onRankZero("open the log") { try run.map { try RunLog($0.folder.logPath) } } ?? nil
+    let step = state.step
+    events =
+      try communicator.onRankZero("open the file of events") {
+        try configuration.output.writesEvents ? run.map { try RunEvents($0.folder, step: step) } : nil
+      } ?? nil
     lastObjective =
       try communicator.onRankZero("read the metrics") {
         try run?.folder.metrics.read().last?.trainObjective
@@ -185,7 +192,10 @@ final class RunReport {
   /// - Parameter isPageDue: Not where figures follow, which it will show.
   func recordEpoch(isPageDue: Bool = true) throws {
     _ = try communicator.onRankZero("write the metrics") {
-      if let pending { try run?.folder.metrics.append(pending) }
+      if let pending {
+        try run?.folder.metrics.append(pending)
+        try events?.append(pending)
+      }
       if isPageDue, let page = currentPage("running") {
         try background?.submitIfIdle { () throws(InputError) in try page.write() }
       }
@@ -261,9 +271,10 @@ final class RunReport {
     print(String(format: "         samples drawn in %.1f s", seconds))
     _ = try communicator.onRankZero("draw the figures") {
       guard let drawing, let page = currentPage("running") else { return }
-      try background?.submit { () throws(InputError) in
+      try background?.submit { [events, step = state.step] () throws(InputError) in
         try drawing()
         try page.write()
+        try events?.appendFigures(epoch: epoch, step: step)
       }
     }
   }

@@ -57,6 +57,8 @@ struct TrainCommand: RankedCommand {
   @Flag(name: names("plot-before-training"), help: "Draw figures of the untrained network too.")
   var plotBeforeTraining = false
 
+  @Flag(help: "Write numbers and figures as an event file for TensorBoard too.")
+  var tensorboard = false
   @Option(help: "Passes through the training set.")
   var epochs: String?
   @Option(help: "What all random numbers are keyed by.")
@@ -120,6 +122,7 @@ struct TrainCommand: RankedCommand {
       ("--reduction", reduction),
       ("--wire-precision", wirePrecision), ("--name", name),
       ("--plot-before-training", plotBeforeTraining ? "true" : nil), ("--offline", offline ? "true" : nil),
+      ("--tensorboard", tensorboard ? "true" : nil),
     ]
     var assignments =
       try modelArgs.map { text throws(InputError) in

@@ -80,7 +80,8 @@ struct ConfigurationTests {
     configuration.training.seed = UInt64(Int64.max)
     configuration.output = .init(
       directory: "null", name: "true", suffix: "1e3", everyEpochs: 7, sampleCount: 16, keptCheckpoints: 0,
-      plotsBeforeTraining: true)
+      plotsBeforeTraining: true,
+      writesEvents: true)
     configuration.distributed = .init(reduction: .mpi, threads: 3)
     #expect(try readBack(configuration) == configuration)
   }
