@@ -77,6 +77,9 @@ public struct Picture: Sendable {
     return Picture(width: side, height: side, rgb: rgb)
   }
 
+  /// The negative: white for black.
+  public func inverted() -> Picture { Picture(width: width, height: height, rgb: rgb.map { 255 - $0 }) }
+
   /// As a data set has it, [C][H][W]: grey by the weights of ITU-R BT.601 for one colour.
   public func elements(colors: Int) -> [UInt8] {
     let pixels = 0..<width * height

@@ -20,17 +20,21 @@ struct LoadedModel {
 
   /// Every rank reads the file; collective.
   ///
+  /// - Parameter place: A checkpoint, or a run's folder, which stands for its newest one.
   /// - Throws: `InputError` for what is wrong with it, the same on all ranks.
-  init(contentsOf path: String, on communicator: Communicator) throws {
+  init(contentsOf place: String, on communicator: Communicator) throws {
     kernels = try communicator.agree("choose the kernels") {
       try KernelChoice.kernels(requested: ProcessInfo.processInfo.environment["DPM_SIMD"])
     }
-    let (file, layout, parameters) = try communicator.agree("read the checkpoint") {
+    let (path, file, layout, parameters) = try communicator.agree("read the checkpoint") {
+      var isFolder: ObjCBool = false
+      let isRun = FileManager.default.fileExists(atPath: place, isDirectory: &isFolder) && isFolder.boolValue
+      let path = try isRun ? RunFolder(path: place).newestCheckpoint() : place
       let file = try CheckpointFile(contentsOf: path)
       let layout = ParameterLayout(file.checkpoint.architecture)
       let parameters = layout.parameterBuffer()
       try file.load(into: [(prefix: file.prefixes.contains("average.") ? "average." : "", buffer: parameters)])
-      return (file, layout, parameters)
+      return (path, file, layout, parameters)
     }
     self.path = path
     self.layout = layout

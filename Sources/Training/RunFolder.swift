@@ -156,7 +156,7 @@ public struct RunFolder: Equatable, Sendable {
   /// - Throws: `InputError` if there is none.
   public func newestCheckpoint() throws(InputError) -> String {
     guard let newest = checkpoints().last else {
-      throw InputError(checkpointsPath, found: "no checkpoint", expected: "one to resume from, epoch-….safetensors")
+      throw InputError(checkpointsPath, found: "no checkpoint", expected: "one at least, epoch-….safetensors")
     }
     return newest
   }

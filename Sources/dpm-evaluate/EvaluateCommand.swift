@@ -12,6 +12,7 @@ struct EvaluateCommand: RankedCommand {
     abstract: "Computes the bound on the log-likelihood of a checkpoint's model.",
     usage: """
       dpm-evaluate runs/NAME/checkpoints/epoch-0100.safetensors          on the test set
+      dpm-evaluate runs/NAME                                             the run's newest checkpoint
       mpirun -n 2 dpm-evaluate CHECKPOINT --split both --json            on both sets, for other programs
       dpm-evaluate CHECKPOINT --exact --images 100 --per-step steps.csv  every step of 100 images
       """,
@@ -21,7 +22,7 @@ struct EvaluateCommand: RankedCommand {
       """,
     version: DPM.version)
 
-  @Argument(help: ArgumentHelp("A checkpoint.", valueName: "checkpoint"))
+  @Argument(help: ArgumentHelp("A checkpoint, or a run's folder: its newest one.", valueName: "checkpoint"))
   var checkpoint: String
   @Option(help: "Which images: test, train or both.")
   var split = "test"

@@ -13,6 +13,7 @@ struct SampleCommand: RankedCommand {
     abstract: "Draws images from a checkpoint's model.",
     usage: """
       dpm-sample CHECKPOINT                                               49 new images into samples.png
+      dpm-sample runs/NAME                                                of the run's newest checkpoint
       mpirun -n 2 dpm-sample CHECKPOINT --count 1000 --output digits/     a picture each
       dpm-sample CHECKPOINT --kind inpaint --images mine.png --per-image 8
       dpm-sample CHECKPOINT --kind denoise --noise-sd 0.5 --output clean.npy
@@ -25,7 +26,7 @@ struct SampleCommand: RankedCommand {
       """,
     version: DPM.version)
 
-  @Argument(help: ArgumentHelp("A checkpoint.", valueName: "checkpoint"))
+  @Argument(help: ArgumentHelp("A checkpoint, or a run's folder: its newest one.", valueName: "checkpoint"))
   var checkpoint: String
   @Option(help: "standard, inpaint, denoise or reconstruct.")
   var kind = "standard"
@@ -39,6 +40,8 @@ struct SampleCommand: RankedCommand {
   var output = "samples.png"
   @Option(parsing: .upToNextOption, help: ArgumentHelp("Pictures of your own, JPEG or PNG.", valueName: "file"))
   var images: [String] = []
+  @Flag(help: "Exchange black and white of --images: dark ink on light paper becomes what MNIST has.")
+  var invert = false
   @Option(
     help: ArgumentHelp(
       "What inpaint knows: left, right, top, bottom, center, random:0.5, or a picture, white where known.",
@@ -83,9 +86,14 @@ struct SampleCommand: RankedCommand {
     }
     if !images.isEmpty {
       if count != nil { throw InputError("--count", found: "--images beside it", expected: "one of the two") }
-      request.pictures = { [images] colors, width in
-        try images.map { try Picture(contentsOf: $0).fitted(toSquare: width).elements(colors: colors) }
+      request.pictures = { [images, invert] colors, width in
+        try images.map { file in
+          let picture = try Picture(contentsOf: file)
+          return (invert ? picture.inverted() : picture).fitted(toSquare: width).elements(colors: colors)
+        }
       }
+    } else if invert {
+      throw InputError("--invert", found: "no --images beside it", expected: "pictures of your own")
     }
     try request.validate()
     return request

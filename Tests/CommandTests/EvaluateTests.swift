@@ -24,6 +24,7 @@ extension CommandTests {
       let small = try SmallRun()
       let checkpoint = try checkpoint(small)
       let one = try evaluate(small, checkpoint, "--json")
+      #expect(try evaluate(small, small.path("runs/run"), "--json").output == one.output)
       for ranks in [2, 3] { #expect(try evaluate(small, ranks: ranks, checkpoint, "--json").output == one.output) }
       let numbers = try object(one)
       let objective = try #require(try small.metrics("run", "test_objective").last)
@@ -95,6 +96,7 @@ extension CommandTests {
         ([checkpoint, "--per-step", "/nowhere/x.csv"], "/nowhere/x.csv"),
         ([checkpoint, "--per-image", small.path("x.txt")], "ends in .csv"),
         ([checkpoint, "--data-dir", small.path("runs")], "no MNIST files"),
+        ([small.path("runs")], "runs/checkpoints: no checkpoint, expected one at least"),
         ([checkpoint, "--exact", "--standard-error", "1"], "--exact"),
       ]
       for (arguments, text) in cases {

@@ -78,6 +78,28 @@ extension CommandTests {
       for pixel in 0..<64 where truth[pixel] >= 128 { #expect(truth[pixel] == result[pixel]) }
     }
 
+    @Test(
+      "a run's folder stands for its newest checkpoint; dark ink on light paper is inverted, paper beyond the sheet too"
+    )
+    func ownInk() throws {
+      let small = try SmallRun()
+      let checkpoint = try checkpoint(small)
+      let text = try sample(small.path("runs/run"), "--count", "3", "--output", small.path("a.npy")).output
+      #expect(text.contains("\(checkpoint) (epoch 2"))
+      try sample(checkpoint, "--count", "3", "--output", small.path("b.npy"))
+      #expect(try numbers(small.path("a.npy")).values == numbers(small.path("b.npy")).values)
+      // A sheet twice as wide as high, with a stroke over its whole height.
+      let sheet = (0..<32 * 16).map { UInt8($0 % 32 / 8 == 1 ? 20 : 250) }
+      let own = try small.folder.write(Array("P5 32 16 255 ".utf8) + sheet, as: "own.pgm")
+      try sample(
+        checkpoint, "--kind", "inpaint", "--images", own, "--invert", "--output", small.path("ink/"))
+      let seen = try Picture(contentsOf: small.path("ink/00000-true.png")).elements(colors: 1)
+      let (stroke, paper) = ((0..<64).filter { (2..<4).contains($0 % 8) && (2..<6).contains($0 / 8) }, 5)
+      #expect(stroke.allSatisfy { seen[$0] > 200 }, "\(seen)")
+      #expect((0..<64).allSatisfy { pixel in seen[pixel] <= 60 || abs(pixel % 8 - 3) <= 2 }, "\(seen)")
+      #expect(seen[0] == 0 && seen[63] == 0 && seen[32 + 7] <= paper)
+    }
+
     @Test("pictures, numbers and animations of every kind, of the data set's images")
     func kinds() throws {
       let small = try SmallRun()
@@ -105,7 +127,9 @@ extension CommandTests {
       let text = try small.folder.write("no picture", as: "text.png")
       let picture = small.path("wide.png")
       try sample(checkpoint, "--count", "4", "--output", picture)
-      try FileManager.default.createDirectory(atPath: small.path("full"), withIntermediateDirectories: true)
+      for name in ["full", "empty"] {
+        try FileManager.default.createDirectory(atPath: small.path(name), withIntermediateDirectories: true)
+      }
       _ = try small.folder.write("mine", as: "full/mine.txt")
       let inpaint = [checkpoint, "--kind", "inpaint", "--output", small.path("x.png")]
       let cases: [([String], String)] = [
@@ -117,6 +141,8 @@ extension CommandTests {
         (inpaint + ["--images", text], "no picture that can be decoded"),
         (inpaint + ["--images", small.path("absent.png")], "absent.png: no such file"),
         (inpaint + ["--images", small.path("full")], "a folder or device"),
+        (inpaint + ["--invert"], "--invert: no --images beside it"),
+        ([small.path("empty")], "empty/checkpoints: no checkpoint, expected one at least"),
         (inpaint + ["--mask", "middle"], "--mask: \"middle\""), (inpaint + ["--mask", "random:2"], "--mask"),
         (inpaint + ["--mask", picture], "expected 8×8"), (inpaint + ["--count", "41"], "at most the test set's 40"),
         (inpaint + ["--noise-sd", "0"], "--noise-sd"), (inpaint + ["--per-image", "0"], "--per-image: 0"),
