@@ -21,23 +21,23 @@ public struct ImageShape: Equatable, Sendable {
   public var elements: Int { colors * height * width }
 }
 
-/// Images of one shape, 8 bits a value, in memory.
+/// Images of one shape, 8 bits a value: in memory, in a mapped file, or drawn as they are needed.
 ///
 /// The readers (`IDXFile`, `CIFARFile`) check everything before they make one, so whoever holds a data set may rely on it.
-/// Pixels are reached only through `withPixels`, so that where they lie can change without its users.
+/// Pixels are reached only through `withImages` and `ImageReader`, so that where they lie can change without its users.
 public struct ImageDataset: Sendable {
   /// What logs and errors call the data set.
   public let name: String
   /// The shape of every image.
   public let shape: ImageShape
-  /// Number of images, at least one.
+  /// Number of images, at least one; of an endless set those of an epoch.
   public let count: Int
-  private let storage: Storage
+  let storage: Storage
 
-  private enum Storage: Sendable {
-    case own([UInt8])
-    /// Bytes from an offset on, in memory that the processes of a host share.
-    case shared(MappedMemory, offset: Int)
+  enum Storage: Sendable {
+    case stored(PixelMemory)
+    /// Image `first` + i, or of an endless set `first` + visit·count + i.
+    case drawn(any ProceduralImages, first: Int, isEndless: Bool)
   }
 
   /// A data set over pixels that are already in order.
@@ -53,7 +53,7 @@ public struct ImageDataset: Sendable {
     self.name = name
     self.shape = shape
     self.count = pixels.count / shape.elements
-    self.storage = .own(pixels)
+    storage = .stored(PixelMemory(copying: pixels))
   }
 
   /// A data set over pixels in shared memory.
@@ -68,36 +68,95 @@ public struct ImageDataset: Sendable {
     self.name = name
     self.shape = shape
     self.count = count
-    storage = .shared(memory, offset: offset)
+    storage = .stored(PixelMemory(memory, offset: offset))
   }
 
-  /// Calls `body` with all pixels, [count][C][H][W]; the pointer is valid only inside.
-  public func withPixels<Result, Failure: Error>(
-    _ body: (UnsafeBufferPointer<UInt8>) throws(Failure) -> Result
+  /// A data set of images that are drawn whenever they are asked for.
+  ///
+  /// - Parameters:
+  ///   - count: Number of images, or of an endless set those of an epoch.
+  ///   - first: Number of the first image: what its random numbers are keyed by.
+  ///   - isEndless: Whether every visit finds other images.
+  init(name: String, shape: ImageShape, count: Int, drawnBy images: any ProceduralImages, first: Int, isEndless: Bool) {
+    self.name = name
+    self.shape = shape
+    self.count = count
+    storage = .drawn(images, first: first, isEndless: isEndless)
+  }
+
+  /// Whether images are drawn as they are needed.
+  public var isDrawn: Bool { if case .drawn = storage { true } else { false } }
+
+  /// Calls `body` with some images' pixels, [images][C][H][W]; the pointer is valid only inside.
+  ///
+  /// Of an endless set these are the first visit's. They are drawn into memory here: ask for a few at a time.
+  public func withImages<Result, Failure: Error>(
+    _ images: Range<Int>, _ body: (UnsafeBufferPointer<UInt8>) throws(Failure) -> Result
   ) throws(Failure) -> Result {
+    precondition(images.lowerBound >= 0 && images.upperBound <= count, "There are no images of these numbers.")
+    let range = images.lowerBound * shape.elements..<images.upperBound * shape.elements
     switch storage {
-    case .own(let pixels): return try pixels.withUnsafeBufferPointer(body)
-    case .shared(let memory, let offset):
-      let bytes = UnsafeRawBufferPointer(rebasing: memory.bytes[offset..<offset + count * shape.elements])
+    case .stored(let memory):
       return try withExtendedLifetime(memory) { () throws(Failure) in
-        try body(bytes.assumingMemoryBound(to: UInt8.self))
+        try body(UnsafeBufferPointer(start: memory.start + range.lowerBound, count: range.count))
       }
+    case .drawn:
+      let reader = ImageReader(self, capacity: images.count)
+      for (place, index) in images.enumerated() { _ = reader.image(at: index, visit: 0, place: place) }
+      return try withExtendedLifetime(reader) { () throws(Failure) in try body(reader.drawnImages) }
     }
+  }
+
+  /// Calls `body` with all images in their order, block by block.
+  ///
+  /// - Parameter block: Most images of a block.
+  public func forEachBlock(of block: Int = 256, _ body: (UnsafeBufferPointer<UInt8>) -> Void) {
+    for first in stride(from: 0, to: count, by: block) { withImages(first..<min(first + block, count), body) }
   }
 
   /// A copy of one image, [C][H][W].
-  public func image(at index: Int) -> [UInt8] {
-    precondition((0..<count).contains(index), "There is no image of that index.")
-    return withPixels { Array($0[index * shape.elements..<(index + 1) * shape.elements]) }
-  }
+  public func image(at index: Int) -> [UInt8] { withImages(index..<index + 1) { Array($0) } }
 
   /// A digest of the shape and of every pixel, but not of the name (`Digest`).
   ///
-  /// Computed at every call, about 0.1 s for 150 MB.
+  /// Computed at every call, about 0.1 s for 150 MB. Of a set that is drawn, the first 64 images have to do.
   public func digest() -> String {
+    var digest = Digest()
     let sizes = [shape.colors, shape.height, shape.width].flatMap { size in
       (0..<4).map { UInt8(truncatingIfNeeded: size >> (8 * $0)) }
     }
-    return withPixels { Digest.hexadecimal(of: UnsafeRawBufferPointer($0), after: sizes) }
+    sizes.withUnsafeBytes { digest.add($0) }
+    if isDrawn {
+      withImages(0..<min(64, count)) { digest.add(UnsafeRawBufferPointer($0)) }
+    } else {
+      forEachBlock { digest.add(UnsafeRawBufferPointer($0)) }
+    }
+    return digest.hexadecimal
   }
+}
+
+/// Memory with pixels, the process's own or shared with others, that does not move as long as this lives.
+final class PixelMemory: @unchecked Sendable {
+  /// The first pixel of the first image; nobody writes here any more.
+  let start: UnsafePointer<UInt8>
+  /// What the pixels are part of, if other processes have it too.
+  let mapping: MappedMemory?
+
+  /// A copy of some pixels.
+  init(copying pixels: [UInt8]) {
+    let copy = UnsafeMutableBufferPointer<UInt8>.allocate(capacity: pixels.count)
+    _ = copy.initialize(from: pixels)
+    guard let first = copy.baseAddress else { preconditionFailure("a data set has pixels") }
+    start = UnsafePointer(first)
+    mapping = nil
+  }
+
+  /// Bytes of shared memory, from an offset on.
+  init(_ memory: MappedMemory, offset: Int) {
+    guard let first = memory.bytes.baseAddress else { preconditionFailure("a data set has pixels") }
+    start = UnsafePointer((first + offset).assumingMemoryBound(to: UInt8.self))
+    mapping = memory
+  }
+
+  deinit { if mapping == nil { start.deallocate() } }
 }

@@ -22,21 +22,31 @@ public struct Standardization: Equatable, Sendable {
   ///
   /// - Throws: `InputError` if all values are equal: nothing could be learned from them, and s = 0.
   public init(of dataset: ImageDataset) throws(InputError) {
-    let (count, sum, squares) = dataset.withPixels { pixels in
-      var sum: UInt64 = 0
-      var squares: UInt64 = 0
-      for pixel in pixels {
-        let level = UInt64(pixel)
-        sum &+= level
-        squares &+= level &* level
-      }
-      return (UInt128(pixels.count), UInt128(sum), UInt128(squares))
+    var levels = GreyLevels()
+    if dataset.isDrawn {
+      dataset.withImages(0..<min(Self.drawnImages, dataset.count)) { levels.add($0) }
+    } else {
+      dataset.forEachBlock { levels.add($0) }
     }
+    try self.init(of: levels, name: dataset.name, images: dataset.count)
+  }
+
+  /// Of a set that is drawn, so many images have to do; a thousandth of the deviation is what others would change.
+  private static let drawnImages = 1000
+
+  /// The map that gives values of which sums are known mean 0 and variance 1.
+  ///
+  /// - Parameters:
+  ///   - name: What the error calls the data set.
+  ///   - images: How many it has.
+  /// - Throws: `InputError` if all values are equal.
+  public init(of levels: GreyLevels, name: String, images: Int) throws(InputError) {
+    let (count, sum, squares) = (UInt128(levels.count), UInt128(levels.sum), UInt128(levels.squares))
     // count²·variance, in grey levels.
     let spread = count * squares - sum * sum
     guard spread > 0 else {
       throw InputError(
-        dataset.name, found: "all pixels of its \(dataset.count) images are \(sum / count)",
+        name, found: "all pixels of its \(images) images are \(levels.sum / max(1, levels.count))",
         expected: "images that differ somewhere")
     }
     let deviation = Double(spread).squareRoot() / (255 * Double(count))
@@ -52,4 +62,37 @@ public struct Standardization: Equatable, Sendable {
 
   /// Back from a standardized value to a grey level, 0 for black to 1 for white; values that no image has may lie beyond.
   public func greyLevel(of value: Float) -> Float { Float((Double(value) - shift) / scale) }
+}
+
+/// Sums over pixels, exact in any order.
+public struct GreyLevels: Equatable, Codable, Sendable {
+  /// Number of pixels' values.
+  public var count: UInt64 = 0
+  /// Their sum.
+  public var sum: UInt64 = 0
+  /// The sum of their squares.
+  public var squares: UInt64 = 0
+
+  /// Of no pixels.
+  public init() {}
+
+  /// Takes in pixels.
+  public mutating func add(_ pixels: UnsafeBufferPointer<UInt8>) {
+    var (sum, squares) = (UInt64(0), UInt64(0))
+    for pixel in pixels {
+      let level = UInt64(pixel)
+      sum &+= level
+      squares &+= level &* level
+    }
+    count += UInt64(pixels.count)
+    self.sum += sum
+    self.squares += squares
+  }
+
+  /// Takes in what others summed.
+  public mutating func add(_ other: GreyLevels) {
+    count += other.count
+    sum += other.sum
+    squares += other.squares
+  }
 }

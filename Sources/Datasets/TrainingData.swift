@@ -1,48 +1,29 @@
 import Glibc
 import Tensors
 
-/// The data sets that can be trained on.
-public enum DatasetName: String, CaseIterable, Sendable {
-  /// MNIST's handwritten digits, 28×28, grey; or any other set in files of the same names and format.
-  case mnist
-  /// CIFAR-10, 32×32, colour.
-  case cifar10
-
-  /// Reads a name in any case, with or without a hyphen: `MNIST`, `CIFAR10`, `cifar-10`.
-  ///
-  /// - Parameters:
-  ///   - text: The name as the user wrote it.
-  ///   - subject: The flag or key that it was given for, which the error names.
-  /// - Throws: `InputError` with the names that are allowed.
-  public init(_ text: String, subject: String = "dataset.name") throws(InputError) {
-    guard let name = DatasetName(rawValue: text.lowercased().filter { $0 != "-" && $0 != "_" }) else {
-      let allowed = DatasetName.allCases.map { $0.rawValue.uppercased() }.joined(separator: " or ")
-      throw InputError(subject, found: "\"\(text)\"", expected: allowed)
-    }
-    self = name
-  }
-
-  /// The files of the training images and the file of the test images, raw; each may also be there with `.gz`.
-  fileprivate var files: (train: [String], test: String) {
-    switch self {
-    case .mnist: (["train-images-idx3-ubyte"], "t10k-images-idx3-ubyte")
-    case .cifar10: ((1...5).map { "data_batch_\($0).bin" }, "test_batch.bin")
-    }
-  }
-
+/// What a published set's files are called and where they lie.
+private struct PublishedFiles {
+  /// The files of the training images, raw; each may also be there with `.gz`.
+  let train: [String]
+  /// The file of the test images, likewise.
+  let test: String
   /// Folders under a common data folder where the files may lie, as the published archives and others unpack them.
-  fileprivate var folders: [String] {
-    switch self {
-    case .mnist: ["mnist", "MNIST", "MNIST/raw"]
-    case .cifar10: ["cifar-10-batches-bin"]
-    }
-  }
-
+  let folders: [String]
   /// The files as an error names what is looked for.
-  fileprivate var filesDescription: String {
-    switch self {
-    case .mnist: "train-images-idx3-ubyte and t10k-images-idx3-ubyte"
-    case .cifar10: "data_batch_1.bin ... data_batch_5.bin and test_batch.bin"
+  let description: String
+
+  /// Those of a set; nil for one that is no set of published files.
+  static func of(_ name: DatasetName) -> PublishedFiles? {
+    switch name {
+    case .mnist:
+      PublishedFiles(
+        train: ["train-images-idx3-ubyte"], test: "t10k-images-idx3-ubyte", folders: ["mnist", "MNIST", "MNIST/raw"],
+        description: "train-images-idx3-ubyte and t10k-images-idx3-ubyte")
+    case .cifar10:
+      PublishedFiles(
+        train: (1...5).map { "data_batch_\($0).bin" }, test: "test_batch.bin", folders: ["cifar-10-batches-bin"],
+        description: "data_batch_1.bin ... data_batch_5.bin and test_batch.bin")
+    case .images, .imagenet, .procedural: nil
     }
   }
 }
@@ -71,47 +52,48 @@ public struct TrainingData: Sendable {
     self.test = test
   }
 
-  /// Reads a data set from a folder that holds its files, raw or gzipped, itself or in the usual subfolder.
+  /// Reads a published data set from a folder that holds its files, raw or gzipped, itself or in the usual subfolder.
   ///
   /// - Parameters:
-  ///   - name: Which data set.
+  ///   - name: Which data set: `mnist` or `cifar10`.
   ///   - directory: The folder that `--data-dir`, the configuration or `DPM_DATA_DIR` names; nil if none does.
   /// - Throws: `InputError` if no folder is given or it lacks a file, and for every fault of a file.
   public static func load(_ name: DatasetName, from directory: String?) throws(InputError) -> TrainingData {
+    guard let files = PublishedFiles.of(name) else { preconditionFailure("\(name.rawValue) has no published files") }
     let title = name.rawValue.uppercased()
     guard let directory, !directory.isEmpty else {
       throw InputError(
         "dataset.path", found: "no folder to read \(title) from",
-        expected: "--data-dir, dataset.path or DPM_DATA_DIR to name the one with \(name.filesDescription) (or .gz)")
+        expected: "--data-dir, dataset.path or DPM_DATA_DIR to name the one with \(files.description) (or .gz)")
     }
-    let folder = try folder(of: name, under: directory)
+    let folder = try folder(of: files, title, under: directory)
     var trainPaths: [String] = []
-    for file in name.files.train { trainPaths.append(try path(of: file, in: folder)) }
-    let testPath = try path(of: name.files.test, in: folder)
-    switch name {
-    case .mnist:
-      return try TrainingData(
-        train: IDXFile.readImages(trainPaths[0], name: title), test: IDXFile.readImages(testPath, name: title))
-    case .cifar10:
+    for file in files.train { trainPaths.append(try path(of: file, in: folder)) }
+    let testPath = try path(of: files.test, in: folder)
+    guard name == .mnist else {
       return try TrainingData(
         train: CIFARFile.readImages(trainPaths, name: title), test: CIFARFile.readImages([testPath], name: title))
     }
+    return try TrainingData(
+      train: IDXFile.readImages(trainPaths[0], name: title), test: IDXFile.readImages(testPath, name: title))
   }
 
-  /// The first of the folders where `name` may lie that has at least one of its files: what is missing there is then named.
-  private static func folder(of name: DatasetName, under directory: String) throws(InputError) -> String {
+  /// The first of the folders where a set may lie that has at least one of its files: what is missing there is then named.
+  private static func folder(
+    of files: PublishedFiles, _ title: String, under directory: String
+  ) throws(InputError) -> String {
     guard access(directory, F_OK) == 0 else {
-      throw InputError(directory, found: "no such folder", expected: "a folder with \(name.filesDescription) (or .gz)")
+      throw InputError(directory, found: "no such folder", expected: "a folder with \(files.description) (or .gz)")
     }
-    let candidates = [directory] + name.folders.map { "\(directory)/\($0)" }
-    let files = name.files.train + [name.files.test]
-    for candidate in candidates where files.contains(where: { existingPath(of: $0, in: candidate) != nil }) {
+    let candidates = [directory] + files.folders.map { "\(directory)/\($0)" }
+    let names = files.train + [files.test]
+    for candidate in candidates where names.contains(where: { existingPath(of: $0, in: candidate) != nil }) {
       return candidate
     }
-    let subfolders = name.folders.map { "\($0)/" }.joined(separator: " or ")
+    let subfolders = files.folders.map { "\($0)/" }.joined(separator: " or ")
     throw InputError(
-      directory, found: "no \(name.rawValue.uppercased()) files",
-      expected: "\(name.filesDescription) (or .gz) in it or in its \(subfolders)")
+      directory, found: "no \(title) files",
+      expected: "\(files.description) (or .gz) in it or in its \(subfolders)")
   }
 
   private static func path(of file: String, in folder: String) throws(InputError) -> String {

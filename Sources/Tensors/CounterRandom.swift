@@ -22,6 +22,10 @@ public enum RandomPurpose: UInt32, Sendable {
   case evaluationTime = 9, evaluationDequantization = 10, evaluationDiffusion = 11
   /// Which pixels a random mask knows.
   case samplingMask = 12
+  /// Images that are drawn.
+  case drawing = 13
+  /// Which pictures of a folder are tested with.
+  case split = 14
 }
 
 /// Counter-based random numbers: Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011).

@@ -25,15 +25,11 @@ struct BenchmarkSetup {
     let kernels = try communicator.agree("choose the kernels") {
       try KernelChoice.kernels(requested: ProcessInfo.processInfo.environment["DPM_SIMD"])
     }
-    let shape =
-      switch requested.dataset.name {
-      case .mnist: ImageShape(colors: 1, height: 28, width: 28)
-      case .cifar10: ImageShape(colors: 3, height: 32, width: 32)
-      }
-    let configuration = try communicator.agree("check the configuration") {
+    let (configuration, shape) = try communicator.agree("check the configuration") {
+      let shape = try requested.dataset.name.shape(width: requested.spatialWidth, colors: requested.colorCount)
       let completed = try requested.completed(for: shape)
       try Trainer.check(completed, imageCount: completed.training.batchSize, rankCount: communicator.rankCount)
-      return completed
+      return (completed, shape)
     }
     let layout = ParameterLayout(configuration.model)
     let openBLAS = try communicator.onRankZero("load OpenBLAS") { try OpenBLAS() }

@@ -83,7 +83,7 @@ struct ConfigurationKey: Sendable {
 
   private static let dataset: [ConfigurationKey] = [
     .choice(
-      "dataset.name", \.dataset.name, DatasetName.allCases.map { ($0.rawValue, $0) }, "",
+      "dataset.name", \.dataset.name, DatasetName.all.map { ($0.rawValue, $0) }, "",
       parse: { text, subject throws(InputError) in try DatasetName(text, subject: subject) }),
     .text("dataset.path", \.dataset.path, .path, "folder of its files; null: DPM_DATA_DIR, or downloaded ones"),
     .boolean("dataset.offline", \.dataset.isOffline, "download nothing"),

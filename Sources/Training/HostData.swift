@@ -13,13 +13,20 @@ struct HostData {
   /// Of both sets; the same on all hosts, or the ranks would not train the same model.
   var digest: String
 
-  /// Reads the data set, downloaded before if no folder is named for it; collective.
+  /// Reads the configuration's data set, downloaded before if no folder is named for it; collective.
   ///
   /// - Throws: `InputError` for what is wrong with the files, the same on all ranks; `CollectiveError` where ranks fail.
   static func load(
-    _ dataset: Configuration.Dataset, on communicator: Communicator, console: RunConsole
+    _ configuration: Configuration, on communicator: Communicator, console: RunConsole
   ) throws -> HostData {
-    let dataset = try dataset.provided(on: communicator, console: console)
+    if case .procedural(let set) = configuration.dataset.name {
+      return try communicator.agree("prepare to draw images") {
+        try HostData(
+          set.data(
+            configuration.dataset.name.shape(width: configuration.spatialWidth, colors: configuration.colorCount)))
+      }
+    }
+    let dataset = try configuration.dataset.provided(on: communicator, console: console)
     let topology = communicator.topology
     let leader = topology.hostLeaders[communicator.rank]
     let isShared = topology.ranks(onHostOf: communicator.rank).count > 1
@@ -43,7 +50,12 @@ struct HostData {
 
   /// Reads this process's own copy.
   private init(_ dataset: Configuration.Dataset) throws {
-    data = try TrainingData.load(dataset.name, from: dataset.path)
+    try self.init(TrainingData.load(dataset.name, from: dataset.path))
+  }
+
+  /// Computes what belongs to the images.
+  private init(_ data: TrainingData) throws {
+    self.data = data
     standardization = try Standardization(of: data.train)
     digest = data.train.digest() + data.test.digest()
   }
@@ -59,8 +71,8 @@ struct HostData {
     let (train, test) = (data.train, data.test)
     let trainBytes = train.count * train.shape.elements
     guard let memory = MappedMemory(count: trainBytes + test.count * test.shape.elements) else { return nil }
-    train.withPixels { memory.bytes.copyMemory(from: UnsafeRawBufferPointer($0)) }
-    test.withPixels {
+    train.withImages(0..<train.count) { memory.bytes.copyMemory(from: UnsafeRawBufferPointer($0)) }
+    test.withImages(0..<test.count) {
       UnsafeMutableRawBufferPointer(rebasing: memory.bytes[trainBytes...]).copyMemory(from: UnsafeRawBufferPointer($0))
     }
     guard

@@ -56,14 +56,14 @@ struct LoadedModel {
     "epoch \(checkpoint.epoch), step \(checkpoint.step), \(isAverage ? "averaged parameters" : "parameters as trained")"
   }
 
-  /// Where the data set is read from: the flag's folder, the one that the model was trained on, the environment's, or the
-  /// cache.
-  func dataset(folder: String?, isOffline: Bool) -> Configuration.Dataset {
-    var dataset = checkpoint.configuration.dataset
-    let trained = dataset.path.flatMap { FileManager.default.fileExists(atPath: $0) ? $0 : nil }
+  /// The model's configuration with the folder that its data set is read from: the flag's, the one that it was trained on,
+  /// the environment's, or the cache.
+  func configuration(dataFolder folder: String?, isOffline: Bool) -> Configuration {
+    var configuration = checkpoint.configuration
+    let trained = configuration.dataset.path.flatMap { FileManager.default.fileExists(atPath: $0) ? $0 : nil }
     let environment = ProcessInfo.processInfo.environment["DPM_DATA_DIR"].flatMap { $0.isEmpty ? nil : $0 }
-    dataset.path = folder ?? trained ?? environment
-    dataset.isOffline = dataset.isOffline || isOffline
-    return dataset
+    configuration.dataset.path = folder ?? trained ?? environment
+    configuration.dataset.isOffline = configuration.dataset.isOffline || isOffline
+    return configuration
   }
 }

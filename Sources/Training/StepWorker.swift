@@ -10,6 +10,7 @@ internal import Tensors
 final class StepWorker {
   private let recipe: TrainingStep.Recipe
   private let dataset: ImageDataset
+  private let reader: ImageReader
   private let forwardProcess: ForwardProcess
   private let dropout: Dropout?
   private let batch: DiffusedBatch
@@ -34,6 +35,7 @@ final class StepWorker {
   ) {
     self.recipe = recipe
     self.dataset = dataset
+    reader = ImageReader(dataset, capacity: laneCount)
     inputProfile = SectionProfile(profile, "input")
     diffusionProfile = SectionProfile(profile, "forward process")
     fullShare = Minibatch(images: recipe.batchSize, batchSize: recipe.batchSize, rank: number, ranks: count)
@@ -92,21 +94,20 @@ final class StepWorker {
       step: noiseStep, into: times.elements)
     let weight = forwardProcess.schedule.objectiveWeight(
       images: positions.count * draws, pixels: dataset.shape.height * dataset.shape.width)
-    dataset.withPixels { pixels in
-      guard let base = pixels.baseAddress else { return }
-      for (group, range) in share.groups.enumerated() {
-        inputProfile.begin()
-        let start = ContinuousClock.now
-        images.count = 0
-        for position in range {
-          let index = Int(order[positions.lowerBound + position])
-          images.append(
-            pixels: base + index * dataset.shape.elements, index: index, time: Int(times[position]))
-        }
-        inputSeconds += start.duration(to: .now).seconds
-        diffusionProfile.begin()
-        forwardProcess.diffuse(images, step: noiseStep, gradientWeight: Float(weight), into: batch, group: group)
+    let stepsPerEpoch = (dataset.count + recipe.batchSize - 1) / recipe.batchSize
+    let epoch = noiseStep / draws / stepsPerEpoch
+    for (group, range) in share.groups.enumerated() {
+      inputProfile.begin()
+      let start = ContinuousClock.now
+      images.count = 0
+      for (lane, position) in range.enumerated() {
+        let index = Int(order[positions.lowerBound + position])
+        images.append(
+          pixels: reader.image(at: index, visit: epoch, place: lane), index: index, time: Int(times[position]))
       }
+      inputSeconds += start.duration(to: .now).seconds
+      diffusionProfile.begin()
+      forwardProcess.diffuse(images, step: noiseStep, gradientWeight: Float(weight), into: batch, group: group)
     }
   }
 

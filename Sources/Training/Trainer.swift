@@ -57,7 +57,7 @@ public final class Trainer {
     let kernels = try communicator.agree("choose the kernels") {
       try KernelChoice.kernels(requested: ProcessInfo.processInfo.environment["DPM_SIMD"])
     }
-    let hostData = try HostData.load(requested.dataset, on: communicator, console: console)
+    let hostData = try HostData.load(requested, on: communicator, console: console)
     let (data, standardization) = (hostData.data, hostData.standardization)
     self.data = data
     let configuration = try communicator.agree("check the configuration") {

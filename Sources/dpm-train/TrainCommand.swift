@@ -52,7 +52,7 @@ struct TrainCommand: RankedCommand {
   var modelArgs: String?
   @Option(name: names("dropout-rate"), help: "Probability that an input of a layer is dropped.")
   var dropoutRate: String?
-  @Option(help: "MNIST or CIFAR10.")
+  @Option(help: "MNIST, CIFAR10, IMAGES or IMAGENET (a folder of pictures), DEAD-LEAVES.")
   var dataset: String?
   @Flag(name: names("plot-before-training"), help: "Draw figures of the untrained network too.")
   var plotBeforeTraining = false

@@ -225,7 +225,7 @@ struct DownloadTests {
 }
 
 @Suite struct PublishedSetTests {
-  @Test("the digests are those of the published files", arguments: DatasetName.allCases)
+  @Test("the digests are those of the published files", arguments: DatasetName.all)
   func digests(_ name: DatasetName) throws {
     guard let set = PublishedSet.named(name), let data = ProcessInfo.processInfo.environment["DPM_DATA_DIR"] else {
       return

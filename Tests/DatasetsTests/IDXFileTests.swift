@@ -62,7 +62,7 @@ import Testing
         let path = try folder.write(flipped, as: "images.gz")
         do {
           let dataset = try IDXFile.readImages(path, name: "digits")
-          #expect(dataset.withPixels { Array($0) } == pixels, "byte \(index)")
+          #expect(dataset.withImages(0..<dataset.count) { Array($0) } == pixels, "byte \(index)")
         } catch {
           #expect(error.subject == path)
         }
@@ -81,7 +81,8 @@ import Testing
   func severalMembers() throws {
     let (first, second) = (try folder.gzipped(Array(bytes[..<20])), try folder.gzipped(Array(bytes[20...])))
     let path = try folder.write(first + second, as: "images.gz")
-    #expect(try IDXFile.readImages(path, name: "digits").withPixels { Array($0) } == pixels)
+    let dataset = try IDXFile.readImages(path, name: "digits")
+    #expect(dataset.withImages(0..<dataset.count) { Array($0) } == pixels)
   }
 
   @Test("labels and other kinds of IDX files are named as what they are not")

@@ -16,12 +16,13 @@ private let dataDirectory = ProcessInfo.processInfo.environment["DPM_DATA_DIR"]
   func names() throws {
     for text in ["MNIST", "mnist", "Mnist"] { #expect(try DatasetName(text) == .mnist) }
     for text in ["CIFAR10", "cifar-10", "CIFAR_10"] { #expect(try DatasetName(text) == .cifar10) }
+    for text in ["dead-leaves", "DeadLeaves", "DEAD_LEAVES"] { #expect(try DatasetName(text).rawValue == "dead-leaves") }
   }
 
-  @Test("a name that is none is shown with those that are", arguments: ["IMAGENET", "", "cifar100"])
+  @Test("a name that is none is shown with those that are", arguments: ["SVHN", "", "cifar100"])
   func unknownName(text: String) {
     let error = #expect(throws: InputError.self) { try DatasetName(text, subject: "--dataset") }
-    #expect(error?.description == "--dataset: \"\(text)\", expected MNIST or CIFAR10")
+    #expect(error?.description == "--dataset: \"\(text)\", expected MNIST, CIFAR10, IMAGES, IMAGENET or DEAD-LEAVES")
   }
 
   @Test(

@@ -80,7 +80,7 @@ struct ConfigurationFileTests {
       ),
       (
         { try .resolved(file: nil, flags: [.flag("--dataset", "SVHN")]) },
-        "--dataset: \"SVHN\", expected MNIST or CIFAR10"
+        "--dataset: \"SVHN\", expected MNIST, CIFAR10, IMAGES, IMAGENET or DEAD-LEAVES"
       ),
       (
         { try .resolved(file: nil, flags: ConfigurationAssignment.modelArguments("n_scales=9")) },

@@ -50,6 +50,7 @@ struct PublishedSet: Equatable, Sendable {
     switch name {
     case .mnist: mnist
     case .cifar10: cifar10
+    case .images, .imagenet, .procedural: nil
     }
   }
 

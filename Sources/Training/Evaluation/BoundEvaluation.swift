@@ -34,7 +34,8 @@ public struct BoundEvaluation {
   public func run(on communicator: Communicator, console: RunConsole) throws -> [BoundReport] {
     let model = try LoadedModel(contentsOf: request.checkpoint, on: communicator)
     let host = try HostData.load(
-      model.dataset(folder: request.dataFolder, isOffline: request.isOffline), on: communicator, console: console)
+      model.configuration(dataFolder: request.dataFolder, isOffline: request.isOffline), on: communicator,
+      console: console)
     try communicator.agree("check the data set") {
       _ = try model.checkpoint.configuration.completed(for: host.data.train.shape)
     }

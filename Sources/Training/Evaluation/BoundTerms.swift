@@ -84,7 +84,7 @@ final class BoundTerms {
 /// What one thread computes of the terms, with the memory that it needs.
 private final class BoundWorker {
   private let count: Int
-  private let dataset: ImageDataset
+  private let reader: ImageReader
   private let schedule: NoiseSchedule
   private let parameters: FloatBuffer
   private let forwardProcess: ForwardProcess
@@ -101,7 +101,7 @@ private final class BoundWorker {
     architecture: Architecture, layout: ParameterLayout, parameters: FloatBuffer, seed: UInt64,
     kernels: any KernelSet
   ) {
-    self.dataset = dataset
+    reader = ImageReader(dataset, capacity: laneCount)
     self.count = count
     self.schedule = schedule
     self.parameters = parameters
@@ -147,14 +147,12 @@ private final class BoundWorker {
   private func indices(_ group: Int) -> Range<Int> { group * laneCount..<min((group + 1) * laneCount, count) }
 
   private func diffuse(_ groups: Range<Int>, step: Int, time: (Int) -> Int) {
-    let elements = dataset.shape.elements
-    dataset.withPixels { pixels in
-      guard let base = pixels.baseAddress else { return }
-      for group in groups {
-        images.count = 0
-        for index in indices(group) { images.append(pixels: base + index * elements, index: index, time: time(index)) }
-        forwardProcess.diffuse(images, step: step, gradientWeight: 0, into: batch, group: group - groups.lowerBound)
+    for group in groups {
+      images.count = 0
+      for (lane, index) in indices(group).enumerated() {
+        images.append(pixels: reader.image(at: index, visit: 0, place: lane), index: index, time: time(index))
       }
+      forwardProcess.diffuse(images, step: step, gradientWeight: 0, into: batch, group: group - groups.lowerBound)
     }
   }
 

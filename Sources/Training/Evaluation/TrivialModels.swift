@@ -20,6 +20,9 @@ public struct TrivialModels: Equatable, Sendable {
   /// A full covariance of more values than this takes more than 128 MiB and minutes.
   static let mostElements = 4096
 
+  /// Values of a set that are looked at: all of MNIST's and CIFAR-10's; of larger sets the first images'.
+  static let mostValues = 1 << 28
+
   /// Fits to one set and evaluates on another; on this process alone.
   public init(
     fittedTo train: ImageDataset, evaluatedOn test: ImageDataset, standardization: Standardization, openBLAS: OpenBLAS
@@ -79,23 +82,24 @@ private struct PixelMoments {
     var squares = [Double](repeating: 0, count: isFull ? elements * elements : elements)
     let blockCount = 256
     var block = [Double](repeating: 0, count: blockCount * elements)
-    dataset.withPixels { pixels in
-      for first in stride(from: 0, to: dataset.count, by: blockCount) {
-        let count = min(blockCount, dataset.count - first)
-        for image in 0..<count {
+    let imageCount = min(dataset.count, max(1, TrivialModels.mostValues / elements))
+    for first in stride(from: 0, to: imageCount, by: blockCount) {
+      let images = first..<min(first + blockCount, imageCount)
+      dataset.withImages(images) { pixels in
+        for image in 0..<images.count {
           for element in 0..<elements {
-            let value = Double(pixels[(first + image) * elements + element])
+            let value = Double(pixels[image * elements + element])
             block[image * elements + element] = value
             sums[element] += value
             if !isFull { squares[element] += value * value }
           }
         }
-        openBLAS?.addProducts(of: block, count: count, size: elements, to: &squares)
       }
+      openBLAS?.addProducts(of: block, count: images.count, size: elements, to: &squares)
     }
     self.elements = elements
     self.isFull = isFull
-    let total = Double(dataset.count)
+    let total = Double(imageCount)
     let means = sums.map { $0 / total }
     if isFull {
       for column in 0..<elements {

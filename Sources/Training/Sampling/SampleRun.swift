@@ -74,8 +74,8 @@ public struct SampleRun {
     if let own = request.pictures {
       return try communicator.agree("read the pictures") { try own(architecture.colorCount, architecture.spatialWidth) }
     }
-    let dataset = model.dataset(folder: request.dataFolder, isOffline: request.isOffline)
-    let test = try HostData.load(dataset, on: communicator, console: console).data.test
+    let configuration = model.configuration(dataFolder: request.dataFolder, isOffline: request.isOffline)
+    let test = try HostData.load(configuration, on: communicator, console: console).data.test
     return try communicator.agree("check the data set") {
       _ = try model.checkpoint.configuration.completed(for: test.shape)
       guard request.count <= test.count else {
