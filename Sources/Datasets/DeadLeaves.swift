@@ -10,9 +10,9 @@
 /// scale, and which gives natural images' statistics (Lee, Mumford & Huang, "Occlusion models for natural images", IJCV 41,
 /// 2001). Sohl-Dickstein et al. 2015 train on such images. Centres and colours are uniform; a pixel is of one disc, that which
 /// covers its centre.
-public struct DeadLeaves: ProceduralImages {
-  public static let name = "dead-leaves"
-  public static let defaultWidth = 32
+struct DeadLeaves: ProceduralImages {
+  static let name = "dead-leaves"
+  static let defaultWidth = 32
 
   /// The smallest radius, in pixels; smaller leaves would mostly lie between pixels' centres.
   static let smallestRadius = 1.0
@@ -23,7 +23,7 @@ public struct DeadLeaves: ProceduralImages {
   /// Of the three densities below.
   private let weights: (cubic: Double, square: Double, inverse: Double)
 
-  public init(shape: ImageShape) {
+  init(shape: ImageShape) {
     self.shape = shape
     width = Double(shape.width)
     largestRadius = max(width, 2 * Self.smallestRadius)
@@ -36,7 +36,7 @@ public struct DeadLeaves: ProceduralImages {
     )
   }
 
-  public func draw(_ random: inout ImageRandom, into pixels: UnsafeMutableBufferPointer<UInt8>) {
+  func draw(_ random: inout ImageRandom, into pixels: UnsafeMutableBufferPointer<UInt8>) {
     let (side, plane) = (shape.width, shape.width * shape.width)
     // The first leaf drawn is the last to have fallen: what it covers no later one can change.
     withUnsafeTemporaryAllocation(of: Bool.self, capacity: plane) { isCovered in

@@ -95,7 +95,9 @@ import Testing
     for set in ProceduralSet.all {
       let name = try DatasetName(set.name)
       #expect(name == .procedural(set))
-      #expect(try name.shape(width: nil, colors: nil) == ImageShape(colors: 3, height: set.defaultWidth, width: set.defaultWidth))
+      #expect(
+        try name.shape(width: nil, colors: nil)
+          == ImageShape(colors: 3, height: set.defaultWidth, width: set.defaultWidth))
       #expect(try name.shape(width: 5, colors: 1) == ImageShape(colors: 1, height: 5, width: 5))
     }
     let error = #expect(throws: InputError.self) { try DatasetName("dead-leaves").shape(width: 5, colors: 2) }

@@ -16,7 +16,9 @@ private let dataDirectory = ProcessInfo.processInfo.environment["DPM_DATA_DIR"]
   func names() throws {
     for text in ["MNIST", "mnist", "Mnist"] { #expect(try DatasetName(text) == .mnist) }
     for text in ["CIFAR10", "cifar-10", "CIFAR_10"] { #expect(try DatasetName(text) == .cifar10) }
-    for text in ["dead-leaves", "DeadLeaves", "DEAD_LEAVES"] { #expect(try DatasetName(text).rawValue == "dead-leaves") }
+    for text in ["dead-leaves", "DeadLeaves", "DEAD_LEAVES"] {
+      #expect(try DatasetName(text).rawValue == "dead-leaves")
+    }
   }
 
   @Test("a name that is none is shown with those that are", arguments: ["SVHN", "", "cifar100"])
