@@ -49,6 +49,8 @@ let package = Package(
     .executable(name: "dpm-sample", targets: ["dpm-sample"]),
     .executable(name: "dpm-scaling", targets: ["dpm-scaling"]),
     .executable(name: "dpm-benchmark", targets: ["dpm-benchmark"]),
+    // For a test, which preloads it.
+    .library(name: "failing-mpi", type: .dynamic, targets: ["failing-mpi"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -131,6 +133,7 @@ let package = Package(
     .executableTarget(
       name: "rank-worker", dependencies: ["Collectives", "Network", "Tensors", "Training"], path: "Tests/rank-worker",
       swiftSettings: strict),
+    .target(name: "failing-mpi", dependencies: ["CMPI"], path: "Tests/failing-mpi"),
     .testTarget(
       name: "KernelsTests", dependencies: ["KernelInterface", "Tensors", "TestSupport"], swiftSettings: strict),
     .testTarget(

@@ -2,6 +2,9 @@ import Collectives
 import Tensors
 
 /// What the commands return to the shell; every rank returns the same.
+///
+/// Not here, as no command returns it: `Communicator.timeoutStatus`, 75, with which a rank that waited too long for the
+/// others leaves by itself.
 public enum ExitStatus {
   /// All went well; also after SIGTERM and SIGUSR1, which ask for a checkpoint and a clean end, and after `--max-time`.
   public static let success: Int32 = 0
@@ -11,8 +14,6 @@ public enum ExitStatus {
   public static let usage: Int32 = 64
   /// A rank failed by itself, or MPI did (EX_SOFTWARE).
   public static let rankFailed: Int32 = 70
-  /// A rank waited too long for the others (EX_TEMPFAIL).
-  public static let timeout = Communicator.timeoutStatus
   /// SIGINT: a checkpoint was written if there was anything to write, but the user wanted out.
   public static let interrupted: Int32 = 130
 

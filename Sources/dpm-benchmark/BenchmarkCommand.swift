@@ -11,15 +11,19 @@ struct BenchmarkCommand: RankedCommand {
   static let configuration = CommandConfiguration(
     commandName: "dpm-benchmark",
     abstract: "Times training steps on random images.",
-    usage: """
-      dpm-benchmark                                     the MNIST configuration, batch 512, on one rank
-      mpirun -n 2 dpm-benchmark configs/cifar10.yaml    CIFAR-10's, on two ranks
-      dpm-benchmark --profile                           where the time goes
-      dpm-benchmark --compare-pytorch .venv/bin/python --ranks 2
+    usage: "dpm-benchmark [config.yaml] [--set key=value ...] [options]",
+    discussion: """
+      Examples:
+        dpm-benchmark                                   MNIST's step, one rank
+        mpirun -n 2 dpm-benchmark configs/cifar10.yaml  CIFAR-10's, on two
+        dpm-benchmark --profile                         where the time goes
+        dpm-benchmark --compare-pytorch .venv/bin/python --ranks 2
       """,
     version: DPM.version)
 
-  @Argument(help: ArgumentHelp("A YAML file of settings.", valueName: "config.yaml"))
+  @Argument(
+    help: ArgumentHelp("A YAML file of settings.", valueName: "config.yaml"),
+    completion: .file(extensions: ["yaml", "yml"]))
   var file: String?
   @Option(help: ArgumentHelp("A setting by its key; may be repeated.", valueName: "key=value"))
   var set: [String] = []

@@ -10,25 +10,31 @@ struct EvaluateCommand: RankedCommand {
   static let configuration = CommandConfiguration(
     commandName: "dpm-evaluate",
     abstract: "Computes the bound on the log-likelihood of a checkpoint's model.",
-    usage: """
-      dpm-evaluate runs/NAME/checkpoints/epoch-0100.safetensors          on the test set
-      dpm-evaluate runs/NAME                                             the run's newest checkpoint
-      mpirun -n 2 dpm-evaluate CHECKPOINT --split both --json            on both sets, for other programs
-      dpm-evaluate CHECKPOINT --exact --images 100 --per-step steps.csv  every step of 100 images
-      """,
+    usage: "dpm-evaluate checkpoint [options]",
     discussion: """
-      K - L_null is the bound above the likelihood under N(0, I), in bits/pixel: higher is better, -J of the training's log.
-      Beside it stand what trivial models reach on the same data, and the ceiling that the fixed first step leaves.
+      Examples:
+        dpm-evaluate runs/NAME/checkpoints/epoch-0100.safetensors
+        dpm-evaluate runs/NAME                      the run's newest checkpoint
+        mpirun -n 2 dpm-evaluate CHECKPOINT --split both --json
+        dpm-evaluate CHECKPOINT --exact --images 100 --per-step steps.csv
+
+      K - L_null is the bound above the likelihood under N(0, I), in bits/pixel:
+      higher is better, -J of the training's log. Beside it stand what trivial
+      models reach on the same data, and the ceiling that the fixed first step
+      leaves.
       """,
     version: DPM.version)
 
-  @Argument(help: ArgumentHelp("A checkpoint, or a run's folder: its newest one.", valueName: "checkpoint"))
+  @Argument(
+    help: ArgumentHelp("A checkpoint, or a run's folder: its newest one.", valueName: "checkpoint"),
+    completion: .file(extensions: ["safetensors"]))
   var checkpoint: String
-  @Option(help: "Which images: test, train or both.")
+  @Option(help: "Which images: test, train or both.", completion: .list(["test", "train", "both"]))
   var split = "test"
   @Option(
     name: names("data-dir"),
-    help: ArgumentHelp("The folder with the data set; else the one trained on, or DPM_DATA_DIR.", valueName: "folder"))
+    help: ArgumentHelp("The folder with the data set; else the one trained on, or DPM_DATA_DIR.", valueName: "folder"),
+    completion: .directory)
   var dataDir: String?
   @Flag(help: "Download nothing.")
   var offline = false

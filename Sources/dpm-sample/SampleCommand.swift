@@ -11,24 +11,30 @@ struct SampleCommand: RankedCommand {
   static let configuration = CommandConfiguration(
     commandName: "dpm-sample",
     abstract: "Draws images from a checkpoint's model.",
-    usage: """
-      dpm-sample CHECKPOINT                                               49 new images into samples.png
-      dpm-sample runs/NAME                                                of the run's newest checkpoint
-      mpirun -n 2 dpm-sample CHECKPOINT --count 1000 --output digits/     a picture each
-      dpm-sample CHECKPOINT --kind inpaint --images mine.png --per-image 8
-      dpm-sample CHECKPOINT --kind denoise --noise-sd 0.5 --output clean.npy
-      dpm-sample CHECKPOINT --kind reconstruct --count 10                 back from t = 100, 300, 600
-      dpm-sample CHECKPOINT --output trajectory.gif                       from noise to image
-      """,
+    usage: "dpm-sample checkpoint [options]",
     discussion: """
-      Posteriors (inpaint, denoise) and reconstructions show the true picture, what the trajectory starts from, then samples.
-      Sample i is the same for any number of ranks and any batch size. Known pixels come out as they went in.
+      Examples:
+        dpm-sample CHECKPOINT                              49 images in samples.png
+        dpm-sample runs/NAME                               of a run's newest one
+        mpirun -n 2 dpm-sample CHECKPOINT --count 1000 --output digits/
+        dpm-sample CHECKPOINT --kind inpaint --images mine.png --per-image 8
+        dpm-sample CHECKPOINT --kind denoise --noise-sd 0.5 --output clean.npy
+        dpm-sample CHECKPOINT --kind reconstruct --times 100,300
+        dpm-sample CHECKPOINT --output trajectory.gif      from noise to image
+
+      Posteriors (inpaint, denoise) and reconstructions show the true picture,
+      what the trajectory starts from, then samples. Sample i is the same for any
+      number of ranks and any batch size. Known pixels come out as they went in.
       """,
     version: DPM.version)
 
-  @Argument(help: ArgumentHelp("A checkpoint, or a run's folder: its newest one.", valueName: "checkpoint"))
+  @Argument(
+    help: ArgumentHelp("A checkpoint, or a run's folder: its newest one.", valueName: "checkpoint"),
+    completion: .file(extensions: ["safetensors"]))
   var checkpoint: String
-  @Option(help: "standard, inpaint, denoise or reconstruct.")
+  @Option(
+    help: "standard, inpaint, denoise or reconstruct.",
+    completion: .list(["standard", "inpaint", "denoise", "reconstruct"]))
   var kind = "standard"
   @Option(help: "How many images; of posteriors how many of the test set's pictures.")
   var count: Int?
@@ -36,9 +42,13 @@ struct SampleCommand: RankedCommand {
   var seed: UInt64 = 12345
   @Option(name: names("batch-size"), help: "Images that a rank draws at a time.")
   var batchSize = 64
-  @Option(help: ArgumentHelp("grid.png, samples.npy, trajectory.gif, or a folder.", valueName: "path"))
+  @Option(
+    help: ArgumentHelp("grid.png, samples.npy, trajectory.gif, or a folder.", valueName: "path"),
+    completion: .file())
   var output = "samples.png"
-  @Option(parsing: .upToNextOption, help: ArgumentHelp("Pictures of your own, JPEG or PNG.", valueName: "file"))
+  @Option(
+    parsing: .upToNextOption, help: ArgumentHelp("Pictures of your own, JPEG or PNG.", valueName: "file"),
+    completion: .file())
   var images: [String] = []
   @Flag(help: "Exchange black and white of --images: dark ink on light paper becomes what MNIST has.")
   var invert = false
@@ -55,7 +65,8 @@ struct SampleCommand: RankedCommand {
   var times = "100,300,600"
   @Option(
     name: names("data-dir"),
-    help: ArgumentHelp("The folder with the data set; else the one trained on, or DPM_DATA_DIR.", valueName: "folder"))
+    help: ArgumentHelp("The folder with the data set; else the one trained on, or DPM_DATA_DIR.", valueName: "folder"),
+    completion: .directory)
   var dataDir: String?
   @Flag(help: "Download nothing.")
   var offline = false

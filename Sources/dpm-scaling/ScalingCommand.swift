@@ -11,18 +11,22 @@ struct ScalingCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "dpm-scaling",
     abstract: "Measures how training scales over ranks, and predicts how it would go on.",
-    usage: """
-      dpm-scaling --ranks 1,2                                        on this machine
-      dpm-scaling --config configs/cifar10.yaml --ranks 1,8,64 --launcher "srun --mpi=pmix -n {ranks}"
-      dpm-scaling --ranks 1,2 --project --network 100GbE             and up to 1024 ranks of another network
-      """,
+    usage: "dpm-scaling [options]",
     discussion: """
-      Runs dpm-benchmark on each number of ranks, in turn and again, and prints speed-up, efficiency and where the time goes.
-      --output NAME writes NAME.csv, NAME.json, NAME.png and NAME.pdf.
+      Examples:
+        dpm-scaling --ranks 1,2                         on this machine
+        dpm-scaling --ranks 1,8,64 --launcher "srun --mpi=pmix -n {ranks}"
+        dpm-scaling --ranks 1,2 --project --network 100GbE
+
+      Runs dpm-benchmark on each number of ranks, in turn and again, and prints
+      speed-up, efficiency and where the time goes. --project predicts up to 1024
+      ranks. --output NAME writes NAME.csv, NAME.json, NAME.png and NAME.pdf.
       """,
     version: DPM.version)
 
-  @Option(help: ArgumentHelp("A YAML file of settings; MNIST's if not given.", valueName: "config.yaml"))
+  @Option(
+    help: ArgumentHelp("A YAML file of settings; MNIST's if not given.", valueName: "config.yaml"),
+    completion: .file(extensions: ["yaml", "yml"]))
   var config: String?
   @Option(help: ArgumentHelp("A setting by its key; may be repeated.", valueName: "key=value"))
   var set: [String] = []

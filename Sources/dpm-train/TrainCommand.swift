@@ -10,21 +10,28 @@ struct TrainCommand: RankedCommand {
   static let configuration = CommandConfiguration(
     commandName: "dpm-train",
     abstract: "Trains a diffusion probabilistic model (Sohl-Dickstein et al. 2015).",
-    usage: """
-      dpm-train --data-dir DATA                             the reference's MNIST model, on one rank
-      mpirun -n 2 dpm-train configs/cifar10.yaml            a configuration, on two ranks
-      dpm-train configs/mnist.yaml --set training.lr=2e-3   one key changed
-      dpm-train runs/NAME/config.yaml --resume              go on where a run stopped
-      """,
+    usage: "dpm-train [config.yaml] [--set key=value ...] [options]",
     discussion: """
-      Later settings win: defaults, then the file, then --set, then flags. --print-config shows the outcome.
-      SIGUSR1 and SIGTERM end the run after the current step, with a checkpoint and status 0; SIGINT with status 130.
-      Status 1: a file, key or value is wrong, or cannot be read or written. 64: a flag is.
-      70: a rank failed by itself. 75: a rank did not answer.
+      Examples:
+        dpm-train                                   MNIST, the reference's model
+        dpm-train configs/mnist.yaml --dry-run      what that would cost
+        mpirun -n 2 dpm-train configs/cifar10.yaml  CIFAR-10 on two ranks
+        dpm-train --set training.lr=2e-3 --epochs 20 --name fast
+        dpm-train runs/NAME/config.yaml --resume    go on where a run stopped
+
+      Later settings win: defaults, then the file, then --set, then flags.
+      --print-config shows the outcome.
+
+      SIGUSR1, SIGTERM and --max-time end the run after a step, with a checkpoint
+      and status 0; SIGINT with status 130. Status 1: a file, key or value is
+      wrong, or cannot be read or written; 64: a flag is; 70: a rank failed by
+      itself; 75: a rank did not answer.
       """,
     version: DPM.version)
 
-  @Argument(help: ArgumentHelp("A YAML file of settings.", valueName: "config.yaml"))
+  @Argument(
+    help: ArgumentHelp("A YAML file of settings.", valueName: "config.yaml"),
+    completion: .file(extensions: ["yaml", "yml"]))
   var file: String?
 
   @Option(
@@ -36,11 +43,14 @@ struct TrainCommand: RankedCommand {
   @Option(help: "The first epoch's learning rate.")
   var lr: String?
   @Option(
-    name: names("resume-file"), help: ArgumentHelp("Go on from this checkpoint, in a new folder.", valueName: "file"))
+    name: names("resume-file"), help: ArgumentHelp("Go on from this checkpoint, in a new folder.", valueName: "file"),
+    completion: .file(extensions: ["safetensors"]))
   var resumeFile: String?
   @Option(help: "Part of the run folder's name.")
   var suffix: String?
-  @Option(name: names("output-dir"), help: ArgumentHelp("Where runs' folders are made.", valueName: "folder"))
+  @Option(
+    name: names("output-dir"), help: ArgumentHelp("Where runs' folders are made.", valueName: "folder"),
+    completion: .directory)
   var outputDir: String?
   @Option(
     name: names("ext-every-n"),
@@ -67,7 +77,7 @@ struct TrainCommand: RankedCommand {
     name: names("data-dir"),
     help: ArgumentHelp(
       "The folder with the data set; else the environment's DPM_DATA_DIR, else the cache of downloaded ones.",
-      valueName: "folder"))
+      valueName: "folder"), completion: .directory)
   var dataDir: String?
   @Flag(help: "Download nothing; without it, published data sets that are nowhere are.")
   var offline = false

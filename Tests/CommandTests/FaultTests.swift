@@ -38,7 +38,7 @@ extension CommandTests {
       let job = try start(small, "killed", [])
       kill(try #require(try ranks(of: job).last), SIGKILL)
       let result = job.finish(timeout: 20)
-      #expect(!result.isTimedOut && result.status != 0)
+      #expect(!result.isTimedOut && result.status == 128 + SIGKILL)
       // The launcher sees it first and names rank, host and signal.
       #expect(result.errors.contains("rank 1") && result.errors.contains("Killed"), "\(result.errors)")
       try goesOn(small, "killed")
@@ -48,7 +48,8 @@ extension CommandTests {
     func stopped() throws {
       let small = try SmallRun()
       // Steps of some 50 ms, and an epoch without evaluation: the rank is stopped in a step.
-      let model = ["--set", "model.n_hidden_conv=150"]
+      let sizes = SmallRun.modelArguments.replacing("n_hidden_conv=6", with: "n_hidden_conv=200")
+      let model = ["--model-args", sizes.replacing("length=40", with: "length=8")]
       let job = try startMPI(
         ranks: 2, builtExecutable("dpm-train"),
         arguments: small.arguments("stopped", model + ["--epochs", "400", "--ext-every-n", "2", "--timeout", "3"]))
@@ -56,7 +57,7 @@ extension CommandTests {
       Thread.sleep(forTimeInterval: 0.06)
       kill(try #require(try ranks(of: job).last), SIGSTOP)
       let result = job.finish(timeout: 30)
-      #expect(!result.isTimedOut && result.status != 0)
+      #expect(!result.isTimedOut && result.status == 75)
       let lines = result.errors.split(separator: "\n").filter { $0.hasPrefix("error:") }
       let line = try #require(lines.first)
       #expect(lines.count == 1 && line.hasPrefix("error: rank 0 on ") && line.contains("has waited"), "\(line)")

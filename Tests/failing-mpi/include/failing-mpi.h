@@ -1,0 +1,1 @@
+// Nothing to include: what it defines are MPI's own functions.
