@@ -244,6 +244,21 @@ extension CommandTests {
       #expect(try small.tensors("one", epoch: 2) == small.tensors("two", epoch: 2))
     }
 
+    @Test("dropout changes the training's objective, and no evaluation")
+    func dropoutInEvaluations() throws {
+      let small = try SmallRun()
+      // Parameters stay what they were, to float32's precision.
+      let more = ["--epochs", "1", "--ext-every-n", "1", "--lr", "1e-12"]
+      try small.train("without", more)
+      try small.train("with", more + ["--dropout-rate", "0.5"])
+      let (without, with) = (
+        try small.metrics("without", "test_objective"), try small.metrics("with", "test_objective")
+      )
+      #expect(without.count == 1 && abs(with[0] - without[0]) < 1e-6, "\(with) \(without)")
+      let training = try small.metrics("with", "train_objective")[0] - small.metrics("without", "train_objective")[0]
+      #expect(abs(training) > 1e-3, "\(training)")
+    }
+
     @Test("several draws of t give the same curve on any number of ranks")
     func severalDraws() throws {
       let small = try SmallRun()

@@ -1,11 +1,52 @@
 import KernelInterface
-import Network
 import Tensors
 import TestSupport
 import Testing
 
+@testable import Network
+
 /// With its masks fixed, a network with dropout is a function like any other: its gradient must be its slope.
 @Suite struct DropoutTests {
+  @Test(
+    "values are dropped at the rate, the others grow by 1/(1 - rate); masks are keyed by step, layer and image",
+    arguments: [0.1, 0.5, 0.9], GoldenNetworkTests.kernelNames)
+  func masks(_ rate: Double, _ kernels: String) throws {
+    let architecture = Architecture(width: 12, colors: 1, channels: 7, layers: 2, dense: (2, 9, 2), upper: (2, 5))
+    let elements = 1000
+    let dropout = try #require(
+      Dropout(
+        rate: rate, seed: 5, architecture: architecture, kernels: try KernelChoice.kernels(requested: kernels)))
+    /// What becomes of ones, image by image.
+    func dropped(step: Int, site: Dropout.Site, images: [UInt32]) -> [[Float]] {
+      let values = FloatBuffer(count: elements * laneCount)
+      values.fill(1)
+      dropout.begin(step: step)
+      images.withUnsafeBufferPointer { images in
+        guard let indices = images.baseAddress else { return }
+        dropout.apply(values.pointer, elements: elements, site: site, indices: indices)
+      }
+      return (0..<laneCount).map { lane in (0..<elements).map { values[$0 * laneCount + lane] } }
+    }
+    let images = (0..<16).map { UInt32($0) }
+    let first = dropped(step: 3, site: .convolution(1), images: images)
+    let all = first.flatMap { $0 }
+    let grown = Float(1 / (1 - rate))
+    #expect(all.allSatisfy { $0 == 0 || abs($0 - grown) < 1e-5 * grown })
+    // 16000 values: six standard deviations.
+    let share = Double(all.count { $0 == 0 }) / Double(all.count)
+    #expect(abs(share - rate) < 6 * (rate * (1 - rate) / Double(all.count)).squareRoot(), "\(share)")
+    // An image's mask is its own, in any lane.
+    let turned = dropped(step: 3, site: .convolution(1), images: images.reversed())
+    #expect(turned == first.reversed())
+    #expect(Set(first).count == laneCount)
+    for other in [
+      dropped(step: 4, site: .convolution(1), images: images), dropped(step: 3, site: .convolution(0), images: images),
+      dropped(step: 3, site: .denseLower(1), images: images),
+    ] {
+      #expect(zip(other, first).allSatisfy { $0 != $1 })
+    }
+  }
+
   @Test("the gradient with dropout is the slope of the objective", arguments: GoldenNetworkTests.tiny)
   func slope(_ name: String) throws {
     let network = try GoldenNetwork(name, kernels: KernelChoice.available().last?.name ?? "portable")

@@ -132,6 +132,8 @@ import Testing
       Architecture(
         width: 4, colors: 2, channels: 3, layers: 2, scales: 3, dense: (3, 5, 2), upper: (3, 4)),
       Architecture(width: 5, colors: 1, channels: 4, layers: 2, upper: (2, 3)),
+      Architecture(width: 4, colors: 1, channels: 2, layers: 2, scales: 2, dense: (2, 3, 1), upper: (2, 3)),
+      Architecture(width: 8, colors: 1, channels: 2, layers: 2, scales: 4, upper: (1, 2)),
     ])
   func finiteDifferences(_ architecture: Architecture) {
     let example = ReferenceCase(architecture, imageCount: 2)

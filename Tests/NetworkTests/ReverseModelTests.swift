@@ -15,6 +15,9 @@ import Testing
     // The coarsest image is one pixel; the shortest trajectory and the smallest basis.
     Architecture(
       width: 4, colors: 1, length: 3, bumps: 2, channels: 4, layers: 3, scales: 3, dense: (2, 7, 1), upper: (2, 4)),
+    // Two scales, in Winograd's tiles and in the other kernel.
+    Architecture(width: 8, colors: 1, channels: 5, layers: 2, scales: 2, dense: (2, 6, 2), upper: (2, 5)),
+    Architecture(width: 6, colors: 3, channels: 5, layers: 2, scales: 2, upper: (2, 5)),
     // Everything that can be 1.
     Architecture(width: 1, colors: 1, channels: 1, layers: 1, dense: (2, 1, 1), upper: (2, 1)),
     // Winograd's tiles of 4 × 4 cut at 28 = 7 · 4, 29 would be cut off; deep branches.
@@ -96,7 +99,7 @@ import Testing
     "so they do however the groups are cut into parts, empty ones among them",
     arguments: [[0..<1, 1..<2, 2..<3], [0..<0, 0..<2, 2..<2, 2..<3], [0..<3, 3..<3]])
   func parts(_ parts: [Range<Int>]) throws {
-    let example = ReferenceCase(Self.architectures[4], imageCount: 33)
+    let example = ReferenceCase(Self.architectures[6], imageCount: 33)
     try expectGradient(example.model.gradient(example.draws), objectiveTolerance: 1e-5, gradientTolerance: 1e-4) {
       gradient(of: example, kernels: try KernelChoice.kernels(requested: nil), parts: parts)
     }
