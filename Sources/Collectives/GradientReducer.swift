@@ -32,8 +32,6 @@ public struct CommunicationTime: Equatable, Sendable {
   public var polling = 0.0
   /// Of that, inside `finish`: what the step waited.
   public var exposed = 0.0
-  /// From the first bucket's beginning to `finish`: what reductions could hide behind.
-  public var window = 0.0
 
   /// No time at all.
   public init() {}
@@ -58,6 +56,10 @@ public final class GradientReducer {
   public let wirePrecision: WirePrecision
   /// Time spent since the reducer was made, or since the caller last reset it.
   public var time = CommunicationTime()
+  /// For every bucket, seconds from its beginning to `finish`, added up: what its reduction could hide behind.
+  public private(set) var leadSeconds: [Double]
+  /// Whether nothing that was begun is under way.
+  public var isIdle: Bool { unfinished == 0 }
   /// Bytes that this rank has sent since then; of MPI's own collectives what a ring would send.
   public private(set) var bytesSent = 0
 
@@ -83,8 +85,8 @@ public final class GradientReducer {
   /// What the updates that are being gathered were multiplied by; nil while float32 is gathered.
   private var updateFactor: Float?
   private var beginning = 0.0
-  /// When the step's first bucket was begun; 0 before.
-  private var stepBeginning = 0.0
+  /// When each bucket was begun in this step.
+  private var beginnings: [Double]
 
   /// Prepares the reduction of `gradient`.
   ///
@@ -144,6 +146,8 @@ public final class GradientReducer {
     statuses.initialize(repeating: MPI_Status())
     stages = Array(repeating: .idle, count: buckets.count)
     outstanding = Array(repeating: 0, count: buckets.count)
+    beginnings = Array(repeating: 0, count: buckets.count)
+    leadSeconds = beginnings
     if case .update(let parameters, _) = after {
       precondition(parameters.count == gradient.count, "one parameter per gradient element")
       gathered = parameters.pointer
@@ -169,7 +173,7 @@ public final class GradientReducer {
     precondition(stages[bucket] == .idle, "a bucket is begun once per step")
     let start = monotonicSeconds()
     if unfinished == 0 { beginning = start }
-    if stepBeginning == 0 { stepBeginning = start }
+    beginnings[bucket] = start
     unfinished += 1
     if communicator.rankCount == 1 || buckets[bucket].isEmpty {
       try advanceFromReduced(bucket)
@@ -201,8 +205,8 @@ public final class GradientReducer {
   /// - Precondition: All have been begun.
   public func finish() throws(CollectiveError) {
     precondition(!stages.contains(.idle), "every bucket is begun in every step, on every rank")
-    time.window += monotonicSeconds() - stepBeginning
-    stepBeginning = 0
+    let now = monotonicSeconds()
+    for bucket in buckets.indices { leadSeconds[bucket] += now - beginnings[bucket] }
     if unfinished > 0 || gathersAtEnd {
       let start = monotonicSeconds()
       try drain()

@@ -51,7 +51,10 @@ public enum JSONCommand {
       let lines = String(decoding: text, as: UTF8.self).split(separator: "\n")
       guard process.terminationStatus == 0, let line = lines.last(where: { $0.hasPrefix("{") }),
         let object = try? JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any]
-      else { throw Failure(lastLine: lines.last.map(String.init) ?? "no output") }
+      else {
+        // Open MPI ends its messages with a rule.
+        throw Failure(lastLine: lines.last { $0.contains(where: \.isLetter) }.map(String.init) ?? "no output")
+      }
       return object
     }
   }

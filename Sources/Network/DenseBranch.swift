@@ -11,8 +11,10 @@ final class DenseBranch {
   private let widths: [Int]
   private let weights: [ParameterLayout.Entry]
   private let biases: [ParameterLayout.Entry]
-  /// Each layer's range of the gradient, weights, bias and padding, from the last layer to the first.
+  /// The gradient's ranges in the order of their completion: pieces of each layer's rows, from the last layer to the first.
   let gradientRanges: [Range<Int>]
+  /// Rows of a piece, by layer.
+  private let pieceRows: [Int]
   private let kernels: any KernelSet
   private let profiles: [LayerProfile]
   /// Output of layer l: [group][widths[l + 1]][16].
@@ -48,11 +50,18 @@ final class DenseBranch {
       LayerProfile(
         profile, "dense_lower.\(layer)", multiplyAdds: widths[layer] * widths[layer + 1], hasInputGradient: layer > 0)
     }
-    weights = (0..<widths.count - 1).map { layout.entry("dense_lower.\($0).weight") }
+    let weights = (0..<widths.count - 1).map { layout.entry("dense_lower.\($0).weight") }
+    self.weights = weights
     let biases = (0..<widths.count - 1).map { layout.entry("dense_lower.\($0).bias") }
     self.biases = biases
-    gradientRanges = zip(weights, biases).reversed().map { weight, bias in
-      weight.offset..<(bias.range.upperBound + laneCount - 1) / laneCount * laneCount
+    let pieceRows = (0..<widths.count - 1).map { Self.pieceRows(width: widths[$0]) }
+    self.pieceRows = pieceRows
+    gradientRanges = (0..<widths.count - 1).reversed().flatMap { layer in
+      // The last piece has the bias too, and the padding.
+      let end = (biases[layer].range.upperBound + laneCount - 1) / laneCount * laneCount
+      let starts = stride(from: 0, to: widths[layer + 1], by: pieceRows[layer])
+        .map { weights[layer].offset + $0 * widths[layer] }
+      return zip(starts, starts.dropFirst() + [end]).map { $0..<$1 }
     }
     activations = widths.dropFirst().map { FloatBuffer(count: groupCapacity * $0 * laneCount) }
     let images = forTraining ? groupCapacity * laneCount : 0
@@ -83,6 +92,15 @@ final class DenseBranch {
   private static func padded(_ width: Int) -> Int {
     let whole = (width + laneCount - 1) / laneCount * laneCount
     return whole % 512 == 0 ? whole + laneCount : whole
+  }
+
+  /// Rows of a layer whose gradients travel together.
+  ///
+  /// About 512 KiB: what is completed last, and hides behind nothing, is short, and a message still costs more for its bytes
+  /// than for its way. Whole panels, and whole vectors, for any width.
+  private static func pieceRows(width: Int) -> Int {
+    let unit = panelRows * 4
+    return max(1, (1 << 17) / (unit * width)) * unit
   }
 
   private var layerCount: Int { widths.count - 1 }
@@ -131,7 +149,7 @@ final class DenseBranch {
   ///   - outputGradients: Of each group, before the last activation: [group][H·W·outputs][16].
   ///   - parts: Lane groups of each canonical part, in order.
   ///   - gradient: Receives the sums over all parts, or has them added where `accumulating`.
-  ///   - report: Told of every layer that is complete, and between pieces of work.
+  ///   - report: Told of every piece that is complete, and between pieces of work.
   func backward(
     _ parameters: UnsafePointer<Float>, noisy: UnsafePointer<Float>, outputGradients: UnsafePointer<Float>,
     parts: [Range<Int>], gradient: UnsafeMutablePointer<Float>, accumulating: Bool, dropout: Dropout?,
@@ -149,11 +167,16 @@ final class DenseBranch {
     toRows(
       outputGradients, stride: widths[layerCount] * laneCount, offsets: laneOffsets, width: layerCount, groups: groups,
       into: gradients[layerCount % 2])
+    var piece = 0
     for layer in (0..<layerCount).reversed() {
       let outputGradient = gradients[(layer + 1) % 2]
-      try addWeightGradient(layer, outputGradient, parts, gradient, accumulating, report)
       addBiasGradient(layer, outputGradient, parts, gradient, accumulating)
-      try report(.completed(gradientRanges[layerCount - 1 - layer]))
+      for start in stride(from: 0, to: widths[layer + 1], by: pieceRows[layer]) {
+        let rows = start..<min(widths[layer + 1], start + pieceRows[layer])
+        try addWeightGradient(layer, rows: rows, outputGradient, parts, gradient, accumulating, report)
+        try report(.completed(gradientRanges[piece]))
+        piece += 1
+      }
       if layer > 0 {
         profiles[layer].inputGradient()
         kernels.product(
@@ -183,18 +206,18 @@ final class DenseBranch {
     }
   }
 
-  /// ∂W[o][i] = Σ_b ∂sum[b][o]·input[b][i], part by part, added by the fixed tree.
+  /// ∂W[o][i] = Σ_b ∂sum[b][o]·input[b][i] of some rows o, part by part, added by the fixed tree.
   private func addWeightGradient(
-    _ layer: Int, _ outputGradient: FloatBuffer, _ parts: [Range<Int>], _ gradient: UnsafeMutablePointer<Float>,
-    _ accumulating: Bool, _ report: (GradientProgress) throws -> Void
+    _ layer: Int, rows range: Range<Int>, _ outputGradient: FloatBuffer, _ parts: [Range<Int>],
+    _ gradient: UnsafeMutablePointer<Float>, _ accumulating: Bool, _ report: (GradientProgress) throws -> Void
   ) rethrows {
     let outputStride = Self.padded(widths[layer + 1])
     let inputStride = Self.padded(widths[layer])
     let columns = (widths[layer] + laneCount - 1) / laneCount
-    var row = 0
-    while row < widths[layer + 1] {
+    var row = range.lowerBound
+    while row < range.upperBound {
       profiles[layer].weightGradient()
-      let count = min(Self.panelRows, widths[layer + 1] - row)
+      let count = min(Self.panelRows, range.upperBound - row)
       for part in parts {
         let firstImage = part.lowerBound * laneCount
         panelSum.add(count: count * widths[layer]) { panel in

@@ -25,12 +25,7 @@ struct BenchmarkSetup {
     let kernels = try communicator.agree("choose the kernels") {
       try KernelChoice.kernels(requested: ProcessInfo.processInfo.environment["DPM_SIMD"])
     }
-    let (configuration, shape) = try communicator.agree("check the configuration") {
-      let shape = try requested.dataset.name.shape(width: requested.spatialWidth, colors: requested.colorCount)
-      let completed = try requested.completed(for: shape)
-      try Trainer.check(completed, imageCount: completed.training.batchSize, rankCount: communicator.rankCount)
-      return (completed, shape)
-    }
+    let (configuration, shape) = try Self.completed(requested, communicator: communicator)
     let layout = ParameterLayout(configuration.model)
     let openBLAS = try communicator.onRankZero("load OpenBLAS") { try OpenBLAS() }
     let initial = openBLAS.map {
@@ -49,6 +44,20 @@ struct BenchmarkSetup {
       parameters: initial ?? layout.parameterBuffer(), layout: layout, recipe: configuration.training,
       kernels: kernels)
     try state.broadcast(communicator)
+  }
+
+  /// The configuration for images of the data set's shape, checked against the ranks; collective.
+  ///
+  /// - Throws: `InputError` for a configuration that cannot run.
+  static func completed(
+    _ requested: Configuration, communicator: Communicator
+  ) throws -> (configuration: Configuration, shape: ImageShape) {
+    try communicator.agree("check the configuration") {
+      let shape = try requested.dataset.name.shape(width: requested.spatialWidth, colors: requested.colorCount)
+      let completed = try requested.completed(for: shape)
+      try Trainer.check(completed, imageCount: completed.training.batchSize, rankCount: communicator.rankCount)
+      return (completed, shape)
+    }
   }
 
   /// Images of random pixels: a step's time does not depend on what they show.

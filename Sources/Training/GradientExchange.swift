@@ -31,6 +31,8 @@ final class GradientExchange {
   var bytesSent: Int { reducer.bytesSent }
   /// Numbers of each bucket, in the order in which they are begun.
   var bucketCounts: [Int] { reducer.buckets.map(\.count) }
+  /// Seconds from each bucket's completion to the last one's, added up over the steps so far.
+  var leadSeconds: [Double] { reducer.leadSeconds }
 
   private let parameters: FloatBuffer
   /// What the optimizer updates: the parameters, or the exact ones of this rank where rounded updates travel.

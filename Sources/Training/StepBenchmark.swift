@@ -34,13 +34,14 @@ public struct StepBenchmark {
     public var computeSecondsByRank: [Double]
     /// Seconds from a step's first message to its last; the mean, on the rank with most.
     public var communicationSeconds: Double
-    /// Seconds of a step between its first bucket's completion and the last one's: what sums can hide behind; rank 0's.
-    public var overlapWindowSeconds: Double
+    /// Seconds of a step between each bucket's completion and the backward pass's end: what its sum can hide behind; the
+    /// mean, rank 0's.
+    public var bucketLeadSeconds: [Double]
     /// Seconds in which rank 0 looked up a step's images.
     public var inputSeconds: Double
     /// Bytes that a rank sends in a step; the mean.
     public var bytesSentPerStep: Double
-    /// Bytes of each bucket of the gradient, in the order of their completion.
+    /// Bytes of each bucket of the gradient as they travel, in the order of their completion.
     public var bucketBytes: [Int]
     /// 10⁹ operations of a step by the direct-convolution count, 3 × forward.
     public var gflopPerStep: Double
@@ -70,7 +71,7 @@ public struct StepBenchmark {
       case exposedCommunicationSeconds = "exposed_communication_seconds"
       case computeSecondsByRank = "compute_seconds_by_rank"
       case communicationSeconds = "communication_seconds"
-      case overlapWindowSeconds = "overlap_window_seconds"
+      case bucketLeadSeconds = "bucket_lead_seconds"
       case inputSeconds = "input_seconds"
       case bytesSentPerStep = "bytes_sent_per_step"
       case bucketBytes = "bucket_bytes"
@@ -120,12 +121,12 @@ public struct StepBenchmark {
     let order = (0..<batchSize).map { Int32($0) }
     var seconds: [Double] = []
     var computing: [Double] = []
-    var before = (time: CommunicationTime(), bytes: 0, input: 0.0)
+    var before = (time: CommunicationTime(), bytes: 0, input: 0.0, leads: [Double]())
     var firstStepUnixSeconds = 0.0
     let warmUp = 3
     for index in 0..<warmUp + steps {
       if index == warmUp {
-        before = (step.communicationTime, step.bytesSent, step.inputSeconds)
+        before = (step.communicationTime, step.bytesSent, step.inputSeconds, step.leadSeconds)
         profile?.reset()
       }
       let start = ContinuousClock.now
@@ -166,8 +167,10 @@ public struct StepBenchmark {
       forwardBackwardSeconds: computeByRank.max() ?? compute,
       exposedCommunicationSeconds: try communicator.maximum(of: perStep(\.exposed)),
       computeSecondsByRank: computeByRank, communicationSeconds: try communicator.maximum(of: perStep(\.total)),
-      overlapWindowSeconds: perStep(\.window), inputSeconds: (step.inputSeconds - before.input) / Double(steps),
-      bytesSentPerStep: try communicator.sum(sent)[0], bucketBytes: step.bucketCounts.map { 4 * $0 },
+      bucketLeadSeconds: zip(step.leadSeconds, before.leads).map { ($0 - $1) / Double(steps) },
+      inputSeconds: (step.inputSeconds - before.input) / Double(steps),
+      bytesSentPerStep: try communicator.sum(sent)[0],
+      bucketBytes: step.bucketCounts.map { configuration.distributed.wirePrecision.byteCount * $0 },
       gflopPerStep: operations / 1e9,
       peakRssBytes: report.ranks.map(\.peakResidentBytes), cpu: CPU.name, kernels: kernels.name,
       openBLASCore: setup.openBLASCore ?? "", peakGigaflops: peak,

@@ -67,6 +67,8 @@ public final class TrainingStep {
   public var bytesSent: Int { exchange.bytesSent }
   /// Numbers of each bucket of the gradient, in the order in which the backward pass completes them.
   public var bucketCounts: [Int] { exchange.bucketCounts }
+  /// Seconds from each bucket's completion to the end of the backward pass, added up over the steps so far.
+  public var leadSeconds: [Double] { exchange.leadSeconds }
   /// Seconds in which this rank's first thread looked up its images, since the run began.
   public var inputSeconds: Double { workers[0].inputSeconds }
 

@@ -82,7 +82,7 @@ struct BenchmarkCommand: RankedCommand {
     }
     let work: Work =
       exchange
-      ? .exchange(ExchangeBenchmark())
+      ? .exchange(ExchangeBenchmark(configuration))
       : sample
         ? .sampling(SampleBenchmark(configuration))
         : .step(StepBenchmark(configuration, steps: steps, profiles: profile))

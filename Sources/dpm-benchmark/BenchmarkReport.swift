@@ -36,8 +36,10 @@ extension SampleBenchmark.Result {
 extension ExchangeBenchmark.Result {
   /// For people: a line a size.
   var report: String {
-    "\(ranks) rank(s), sums to their owners and back to all\n"
-      + exchanges.map { String(format: "%10d bytes  %10.1f us", $0.bytes, $0.seconds * 1e6) }.joined(separator: "\n")
+    "\(ranks) rank(s), sums to their owners and updates to all; what a sum takes from computation that hides it\n"
+      + exchanges.map {
+        String(format: "%10d bytes  %10.1f us  %10.1f us", $0.bytes, $0.seconds * 1e6, $0.pollSeconds * 1e6)
+      }.joined(separator: "\n")
   }
 }
 

@@ -2,10 +2,11 @@ import Foundation
 
 /// Efficiency at numbers of ranks that nobody has measured: measured computation, and an α-β model of communication.
 ///
-/// A step's exchange sends (n-1)/n of the gradient's bytes twice, in log₂ n rounds for each bucket: sums to their owners,
-/// then updated parameters to all. Rounds cost α, bytes β. Sums of all buckets but the last hide behind the rest of the
-/// backward pass, as long as that takes; gathering hides behind nothing. Computation is a part that every rank repeats and
-/// one for each lane group of 16 images, which is why strong scaling ends where a rank has less than a group.
+/// A step's exchange sends (n-1)/n of the gradient's bytes twice, in log₂ n rounds: sums to their owners, then updates to
+/// all. Rounds cost α, bytes β; the buckets' sums queue for the link in the order in which the backward pass completes them,
+/// and hide behind what is left of it. Updates hide behind nothing. What hides is not free: the processor copies, converts
+/// and adds. Computation is a part that every rank repeats and one for each lane group of 16 images, which is why strong
+/// scaling ends where a rank has less than a group.
 struct Projection {
   /// A network between ranks.
   struct Network: Equatable {
@@ -24,14 +25,29 @@ struct Projection {
     Network(name: "HDR", latency: 1.5e-6, bandwidth: 24e9),
   ]
 
+  /// A bucket of the gradient.
+  struct Bucket: Equatable {
+    /// As it travels.
+    var bytes: Double
+    /// Seconds from its completion to the end of the backward pass, on one rank.
+    var lead: Double
+  }
+
+  /// An exchange that was measured.
+  struct Exchange {
+    var bytes: Double
+    var seconds: Double
+    var pollSeconds: Double
+  }
+
   var network: Network
+  /// Seconds that each byte which is sent for a sum takes from the computation.
+  var pollSecondsPerByte: Double
   /// Seconds of computation that do not depend on the share, and for each lane group.
   var fixedSeconds: Double
   var groupSeconds: Double
-  /// Of a step's computation, the part behind the first bucket's completion.
-  var windowShare: Double
-  /// As they travel, in the order of completion.
-  var bucketBytes: [Double]
+  /// In the order of completion.
+  var buckets: [Bucket]
   var mode: ScalingStudy.Mode
   var batchSize: Int
 
@@ -48,32 +64,35 @@ struct Projection {
     return fixedSeconds + groupSeconds * max(1, (share / 16).rounded(.up))
   }
 
+  /// The part of the gradient's bytes that a rank sends in each of the two exchanges.
+  private static func sentPart(_ ranks: Int) -> Double { Double(ranks - 1) / Double(ranks) }
+
+  private var bytes: Double { buckets.reduce(0) { $0 + $1.bytes } }
+
   private func exposed(_ ranks: Int) -> Double {
     guard ranks > 1 else { return 0 }
-    let rounds = log2(Double(ranks)).rounded(.up)
-    let part = Double(ranks - 1) / Double(ranks)
-    func exchange(_ buckets: ArraySlice<Double>) -> Double {
-      buckets.reduce(0) { $0 + rounds * network.latency + part * $1 / network.bandwidth }
+    let ways = log2(Double(ranks)).rounded(.up) * network.latency
+    let part = Self.sentPart(ranks)
+    let pace = compute(ranks) / compute(1)
+    // When the link is free again, counted from the end of the backward pass.
+    let free = buckets.reduce(-Double.infinity) {
+      max($0, -pace * $1.lead) + part * $1.bytes / network.bandwidth
     }
-    let sums = exchange(bucketBytes[...])
-    let hidden = min(exchange(bucketBytes.dropLast()), windowShare * compute(ranks))
-    // The message between the two exchanges: which tensors are finite.
-    return sums - hidden + 2 * rounds * network.latency + exchange(bucketBytes[...])
+    // Between the two exchanges goes a message there and back: which tensors are finite.
+    return max(0, free + ways) + 2 * ways + ways + part * bytes / network.bandwidth
   }
 
-  /// A row for each number of ranks.
-  func rows(_ counts: [Int]) -> [Row] {
-    let base = compute(1)
-    return counts.map { ranks in
-      let step = compute(ranks) + exposed(ranks)
-      let ideal = mode == .strong ? base / Double(ranks) : base
-      return Row(ranks: ranks, stepSeconds: step, exposedSeconds: exposed(ranks), efficiency: ideal / step)
-    }
+  /// What is predicted for a number of ranks.
+  func row(_ ranks: Int) -> Row {
+    let exposed = exposed(ranks)
+    let step = compute(ranks) + Self.sentPart(ranks) * bytes * pollSecondsPerByte + exposed
+    let ideal = mode == .strong ? compute(1) / Double(ranks) : compute(1)
+    return Row(ranks: ranks, stepSeconds: step, exposedSeconds: exposed, efficiency: ideal / step)
   }
 
   /// A table.
   func text(_ counts: [Int]) -> String {
-    let lines = rows(counts).map {
+    let lines = counts.map(row).map {
       String(
         format: "%5d  %9.5f s  %9.5f s  %5.1f %%", $0.ranks, $0.stepSeconds, $0.exposedSeconds, 100 * $0.efficiency)
     }
@@ -85,23 +104,24 @@ struct Projection {
       """
   }
 
-  /// Latency and bandwidth by least squares from measured exchanges: seconds = rounds·α + bytes·β.
+  /// Latency, bandwidth and the price of hiding from measured exchanges: seconds = rounds·α + bytes·β.
   ///
-  /// Weighted by 1/seconds, so that small messages, which alone tell of α, count as much as large ones.
-  static func fit(_ measured: [(bytes: Double, seconds: Double)], ranks: Int) -> Network {
+  /// β is the slope of the line of least squares, which the largest exchanges determine; α is the smallest exchange's, since
+  /// a line's intercept is lost in the noise of the largest, and switches let through short bursts at more than their rate.
+  static func fit(_ measured: [Exchange], ranks: Int) -> (network: Network, pollSecondsPerByte: Double) {
+    let part = sentPart(ranks)
+    let count = Double(measured.count)
+    let meanBytes = measured.reduce(0) { $0 + $1.bytes } / count
+    let meanSeconds = measured.reduce(0) { $0 + $1.seconds } / count
+    let product = measured.reduce(0) { $0 + ($1.bytes - meanBytes) * ($1.seconds - meanSeconds) }
+    let square = measured.reduce(0) { $0 + ($1.bytes - meanBytes) * ($1.bytes - meanBytes) }
     let rounds = 2 * log2(Double(ranks)).rounded(.up)
-    let part = 2 * Double(ranks - 1) / Double(ranks)
-    var (aa, ab, bb, at, bt) = (0.0, 0.0, 0.0, 0.0, 0.0)
-    for (bytes, seconds) in measured {
-      let (a, b) = (rounds / seconds, part * bytes / seconds)
-      aa += a * a
-      ab += a * b
-      bb += b * b
-      at += a
-      bt += b
-    }
-    let determinant = aa * bb - ab * ab
-    let (alpha, beta) = ((at * bb - bt * ab) / determinant, (bt * aa - at * ab) / determinant)
-    return Network(name: "the network measured", latency: max(alpha, 0), bandwidth: 1 / max(beta, 1e-15))
+    let smallest = measured.map(\.seconds).min() ?? 0
+    return (
+      Network(
+        name: "the network measured", latency: smallest / rounds,
+        bandwidth: 2 * part * square / max(product, .leastNormalMagnitude)),
+      measured.reduce(0) { $0 + $1.pollSeconds } / (part * meanBytes * count)
+    )
   }
 }

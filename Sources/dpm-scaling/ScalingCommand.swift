@@ -86,7 +86,7 @@ struct ScalingCommand: ParsableCommand {
       for file in files[2...] { try report.chart.write(to: file) }
       print("written: \(files.joined(separator: ", "))")
     }
-    if project { try printProjection(study, counts, chosen) }
+    if project { print("\n" + (try ProjectionStudy(study: study, counts: counts, network: chosen).run())) }
   }
 
   private func study() throws -> ScalingStudy {
@@ -116,45 +116,5 @@ struct ScalingCommand: ParsableCommand {
       throw InputError("--output", found: "\(path), which exists", expected: "a new name, or --force to replace it")
     }
     return path
-  }
-
-  /// Measures what the prediction needs beside the study: a step of one lane group, and exchanges of several sizes.
-  private func printProjection(
-    _ study: ScalingStudy, _ counts: [ScalingStudy.Count], _ chosen: Projection.Network?
-  ) throws {
-    var single = study
-    single.launcher = launcher
-    func answer(_ command: [String]) throws -> [String: Any] {
-      do throws(JSONCommand.Failure) { return try JSONCommand.run(command) } catch {
-        throw InputError("--project", found: "'\(command.joined(separator: " "))' failed: \(error.lastLine)")
-      }
-    }
-    let whole = try ScalingStudy.Run(answer(single.command(ranks: 1, batch: study.batchSize)))
-    let small = try ScalingStudy.Run(answer(single.command(ranks: 1, batch: 16)))
-    let groups = (Double(study.batchSize) / 16).rounded(.up)
-    let groupSeconds = max(0, whole.stepSeconds - small.stepSeconds) / max(1, groups - 1)
-    var network = chosen
-    if let most = counts.map(\.ranks).max(), most > 1 {
-      let exchanges = try answer(study.command(ranks: most, batch: study.batchSize, more: ["--exchange"]))
-      let measured = ((exchanges["exchanges"] as? [[String: Double]]) ?? []).compactMap { entry in
-        entry["bytes"].flatMap { bytes in entry["seconds"].map { (bytes: bytes, seconds: $0) } }
-      }
-      let fitted = Projection.fit(measured, ranks: most)
-      print(
-        String(
-          format: "\nmeasured between %d ranks: latency %.1f us, %.2f GB/s", most, fitted.latency * 1e6,
-          fitted.bandwidth / 1e9))
-      network = network ?? fitted
-    }
-    guard let network else {
-      throw InputError("--project", found: "one rank alone", expected: "--network, or --ranks with more than one")
-    }
-    let wireBytes = set.contains { $0.hasSuffix("=bfloat16") || $0.hasSuffix("=float16") } ? 0.5 : 1
-    let projection = Projection(
-      network: network, fixedSeconds: max(0, small.stepSeconds - groupSeconds), groupSeconds: groupSeconds,
-      windowShare: whole.overlapWindowSeconds / whole.stepSeconds,
-      bucketBytes: whole.bucketBytes.map { wireBytes * Double($0) },
-      mode: study.mode, batchSize: study.batchSize)
-    print("\n" + projection.text((0...10).map { 1 << $0 }))
   }
 }

@@ -23,7 +23,7 @@ struct ScalingStudy {
     var computeSecondsByRank: [Double]
     var exposedCommunicationSeconds: Double
     var communicationSeconds: Double
-    var overlapWindowSeconds: Double
+    var bucketLeadSeconds: [Double]
     var inputSeconds: Double
     var bytesSentPerStep: Double
     var bucketBytes: [Int]
@@ -35,7 +35,7 @@ struct ScalingStudy {
       case computeSecondsByRank = "compute_seconds_by_rank"
       case exposedCommunicationSeconds = "exposed_communication_seconds"
       case communicationSeconds = "communication_seconds"
-      case overlapWindowSeconds = "overlap_window_seconds"
+      case bucketLeadSeconds = "bucket_lead_seconds"
       case inputSeconds = "input_seconds"
       case bytesSentPerStep = "bytes_sent_per_step"
       case bucketBytes = "bucket_bytes"
@@ -54,7 +54,7 @@ struct ScalingStudy {
       computeSecondsByRank = try value(.computeSecondsByRank)
       exposedCommunicationSeconds = try value(.exposedCommunicationSeconds)
       communicationSeconds = try value(.communicationSeconds)
-      overlapWindowSeconds = try value(.overlapWindowSeconds)
+      bucketLeadSeconds = try value(.bucketLeadSeconds)
       inputSeconds = try value(.inputSeconds)
       bytesSentPerStep = try value(.bytesSentPerStep)
       bucketBytes = try value(.bucketBytes)

@@ -22,11 +22,22 @@ extension CommandTests {
       ] {
         #expect(result.output.contains(text), "\(text)")
       }
+      // Of another network than the one measured there is nothing to compare with.
+      #expect(!result.output.contains("efficiency measured"))
       let lines = try String(contentsOfFile: folder.file("s.csv"), encoding: .utf8).split(separator: "\n")
       #expect(lines.count == 3 && lines[1].hasPrefix("1,") && lines[2].hasPrefix("2,"))
       let json = try JSONSerialization.jsonObject(with: Data(contentsOf: URL(fileURLWithPath: folder.file("s.json"))))
       #expect(((json as? [String: Any])?["counts"] as? [Any])?.count == 2)
       for type in ["png", "pdf"] { #expect(FileManager.default.fileExists(atPath: folder.file("s.\(type)"))) }
+    }
+
+    @Test("a prediction for the network that was measured is held against the measurement, in 16 bits too")
+    func comparison() throws {
+      let result = try run(
+        builtExecutable("dpm-scaling"),
+        arguments: Self.small + ["--ranks", "1,2", "--project", "--set", "distributed.wire_precision=bfloat16"])
+      try #require(result.status == 0, "\(result.errors)")
+      #expect(result.output.contains("2 ranks: efficiency measured "), "\(result.output)")
     }
 
     @Test(

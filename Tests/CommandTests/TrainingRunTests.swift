@@ -96,7 +96,9 @@ extension CommandTests {
     @Test("1, 2, 4 and 8 ranks give the same bits, other numbers the same curve", arguments: ["shared", "per_image"])
     func rankCounts(_ sampling: String) throws {
       let small = try SmallRun()
-      let more = ["--epochs", "2", "--set", "training.t_sampling=\(sampling)"]
+      // A dense layer whose gradient travels in three pieces.
+      let layers = ["--set", "model.n_hidden_dense_lower=500", "--set", "model.n_layers_dense_lower=3"]
+      let more = ["--epochs", "2", "--set", "training.t_sampling=\(sampling)"] + layers
       try small.train("n1", more)
       let one = try small.tensors("n1", epoch: 2)
       let curve = try small.metrics("n1", "train_objective")

@@ -114,4 +114,23 @@ import Testing
       gradient(of: example, kernels: try KernelChoice.kernels(requested: nil), parts: [0..<1, 1..<2], passes: 3)
     }
   }
+
+  @Test("the gradient's ranges are its whole layout, cut on vectors into pieces that are short")
+  func gradientRanges() {
+    let architecture = Architecture(width: 28, colors: 1, channels: 2, layers: 1, dense: (3, 500, 2), upper: (1, 1))
+    let layout = ParameterLayout(architecture)
+    let model = ReverseModel(
+      architecture, layout: layout, kernels: KernelChoice.available()[0], groupCapacity: 1, partCapacity: 1,
+      forTraining: true)
+    let ranges = model.gradientRanges
+    #expect(ranges.dropFirst().reduce(0) { $0 + $1.count } > 1_000_000)
+    var end = 0
+    for range in ranges.sorted(by: { $0.lowerBound < $1.lowerBound }) {
+      #expect(range.lowerBound == end && range.lowerBound % 16 == 0 && !range.isEmpty)
+      // Half a mebibyte; a bias besides.
+      #expect(range.count <= (1 << 17) + 2000)
+      end = range.upperBound
+    }
+    #expect(end == layout.count)
+  }
 }
