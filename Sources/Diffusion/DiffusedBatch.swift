@@ -22,6 +22,8 @@ public final class DiffusedBatch {
   public let basis: FloatBuffer
   /// KL of every image, summed over its elements, in nats: [group][16].
   public let divergence: AlignedBuffer<Double>
+  /// Images of each group, in its first lanes: [group].
+  public let imageCounts: AlignedBuffer<Int>
   /// What each lane's random numbers are keyed by: [group][16].
   public let indices: AlignedBuffer<UInt32>
   /// nb.
@@ -38,6 +40,8 @@ public final class DiffusedBatch {
     coefficients = FloatBuffer(count: groupCapacity * LaneCoefficient.allCases.count * laneCount)
     basis = FloatBuffer(count: groupCapacity * basisCount * laneCount)
     divergence = AlignedBuffer(count: groupCapacity * laneCount)
+    imageCounts = AlignedBuffer(count: groupCapacity)
+    imageCounts.fill(laneCount)
     indices = AlignedBuffer(count: groupCapacity * laneCount)
   }
 

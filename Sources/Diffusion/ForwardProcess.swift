@@ -107,6 +107,7 @@ public final class ForwardProcess {
   public func setTimes(
     _ times: AlignedBuffer<Int>, imageCount: Int, gradientWeight: Float, in batch: DiffusedBatch, group: Int
   ) {
+    batch.imageCounts[group] = imageCount
     let table = batch.coefficients(group)
     let basis = batch.basis(group)
     for lane in 0..<laneCount {

@@ -77,7 +77,7 @@ public final class Sampler {
     }
     if wants(firstTime) { try visit(firstTime, unpacked(numbers.count)) }
     for time in stride(from: firstTime, through: lastTime, by: -1) {
-      takeStep(time, groups: groups, seed: seed, factor: factor)
+      takeStep(time, count: numbers.count, seed: seed, factor: factor)
       if wants(time - 1) { try visit(time - 1, unpacked(numbers.count)) }
     }
   }
@@ -92,10 +92,12 @@ public final class Sampler {
   }
 
   /// One reverse step of all groups: x ← μ' + σ'·N(0, I).
-  private func takeStep(_ time: Int, groups: Int, seed: UInt64, factor: (any PosteriorFactor)?) {
+  private func takeStep(_ time: Int, count: Int, seed: UInt64, factor: (any PosteriorFactor)?) {
     times.fill(time)
+    let groups = (count + laneCount - 1) / laneCount
     for group in 0..<groups {
-      forwardProcess.setTimes(times, imageCount: laneCount, gradientWeight: 0, in: batch, group: group)
+      forwardProcess.setTimes(
+        times, imageCount: min(laneCount, count - group * laneCount), gradientWeight: 0, in: batch, group: group)
     }
     network.readouts(batch: batch, groups: groups, into: readouts)
     let stream = CounterRandom(seed: seed, purpose: .samplingStep, step: time)

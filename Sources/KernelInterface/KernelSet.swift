@@ -6,6 +6,8 @@
 public protocol KernelSet: Sendable {
   /// `portable`, `avx2` or `avx512`.
   var name: String { get }
+  /// Lanes that are computed of every group: 16, or the first 8 where no more hold images.
+  var lanes: Int { get }
 
   // MARK: Products
 
@@ -21,7 +23,8 @@ public protocol KernelSet: Sendable {
   func addQuarters(_ quarters: UnsafePointer<Float>, count: Int, into sums: UnsafeMutablePointer<Float>)
   /// sums[row] += Σ of the row's columns, lane by lane: the gradient of a bias.
   func addColumns(
-    _ input: UnsafePointer<Float>, rowStride: Int, rows: Int, columns: Int, sums: UnsafeMutablePointer<Float>)
+    _ input: UnsafePointer<Float>, rowStride: Int, columnStride: Int, rows: Int, columns: Int,
+    sums: UnsafeMutablePointer<Float>)
   /// rows[lane][k] = 16 floats at columns + offsets[k], transposed: images from lanes into rows of features.
   func transposeLanes(
     _ columns: UnsafePointer<Float>, offsets: UnsafePointer<Int32>, count: Int, rows: UnsafeMutablePointer<Float>,
@@ -29,7 +32,7 @@ public protocol KernelSet: Sendable {
 
   // MARK: Winograd's convolution
 
-  /// transformed = Bᵀ x B of every tile of a strip, [36][channels][tiles][16].
+  /// transformed = Bᵀ x B of every tile of a strip, [36][channels][tiles][lanes].
   func winogradInput(
     _ images: UnsafePointer<Float>, channels: Int, strip: WinogradStrip, transformed: UnsafeMutablePointer<Float>)
   /// images = leakyReLU(Aᵀ m A + bias) of every tile of a strip.

@@ -1,7 +1,7 @@
 /// A run of 4×4 tiles in one row of tiles of bordered images, [channels][W + 2][W + 2][16].
 ///
 /// Winograd's F(4×4, 3×3) (Lavin & Gray, "Fast algorithms for convolutional neural networks", 2016) computes 4 × 4 outputs
-/// from 6 × 6 inputs by 36 products instead of 144. A strip's transformed tiles are [36][channels][tiles][16]: at each of
+/// from 6 × 6 inputs by 36 products instead of 144. A strip's transformed tiles are [36][channels][tiles][lanes]: at each of
 /// the 36 positions an ordinary product over the channels.
 public struct WinogradStrip {
   /// Floats between rows of the images.

@@ -46,7 +46,7 @@ extension VectorKernels {
     let rowStride = (width + 2) * laneCount
     let planeStride = (height + 2) * rowStride
     var lane = 0
-    while lane < laneCount {
+    while lane < lanes {
       let signal = coefficient(coefficients, .signal, lane)
       let noiseWeight = coefficient(coefficients, .noise, lane)
       let targetScale = coefficient(coefficients, .targetScale, lane)
@@ -84,7 +84,7 @@ extension VectorKernels {
     let one = Vector(repeating: 1)
     let half = Vector(repeating: 0.5)
     var lane = 0
-    while lane < laneCount {
+    while lane < lanes {
       let beta = coefficient(coefficients, .beta, lane)
       let ratio = coefficient(coefficients, .varianceRatio, lane)
       let logRatio = coefficient(coefficients, .logVarianceRatio, lane)
@@ -116,7 +116,7 @@ extension VectorKernels {
     inverseRootLength: Float, coefficients: UnsafePointer<Float>
   ) {
     var lane = 0
-    while lane < laneCount {
+    while lane < lanes {
       let beta = coefficient(coefficients, .beta, lane)
       let sqrtAlpha = coefficient(coefficients, .sqrtAlpha, lane)
       let sqrtBeta = coefficient(coefficients, .sqrtBeta, lane)

@@ -7,46 +7,46 @@ extension VectorKernels {
     var row = 0
     #if VECTOR_WIDTH_16
       while row + 5 <= dot.leftRows {
-        dotRows(dot, row, TileHeight<5>(), TileWidth<4>())
+        dotRows(dot, parts, row, TileHeight<5>(), TileWidth<4, 1>())
         row += 5
       }
     #elseif VECTOR_WIDTH_8
       while row + 3 <= dot.leftRows {
-        dotRows(dot, row, TileHeight<3>(), TileWidth<3>())
+        dotRows(dot, parts, row, TileHeight<3>(), TileWidth<3, 1>())
         row += 3
       }
     #endif
     while row + 2 <= dot.leftRows {
-      dotRows(dot, row, TileHeight<2>(), TileWidth<3>())
+      dotRows(dot, parts, row, TileHeight<2>(), TileWidth<3, 1>())
       row += 2
     }
-    if row < dot.leftRows { dotRows(dot, row, TileHeight<1>(), TileWidth<3>()) }
+    if row < dot.leftRows { dotRows(dot, parts, row, TileHeight<1>(), TileWidth<3, 1>()) }
   }
 }
 
 @inline(__always)
 private func dotRows<let rows: Int, let vectors: Int>(
-  _ dot: LaneDot, _ row: Int, _ height: TileHeight<rows>, _ width: TileWidth<vectors>
+  _ dot: LaneDot, _ parts: Int, _ row: Int, _ height: TileHeight<rows>, _ width: TileWidth<vectors, 1>
 ) {
   var other = 0
   while other + vectors <= dot.rightRows {
-    dotTile(dot, row, other, height, width)
+    dotTile(dot, parts, row, other, height, width)
     other += vectors
   }
   while other < dot.rightRows {
-    dotTile(dot, row, other, height, TileWidth<1>())
+    dotTile(dot, parts, row, other, height, TileWidth<1, 1>())
     other += 1
   }
 }
 
 @inline(__always)
 private func dotTile<let rows: Int, let others: Int>(
-  _ dot: LaneDot, _ row: Int, _ other: Int, _ height: TileHeight<rows>, _ width: TileWidth<others>
+  _ dot: LaneDot, _ parts: Int, _ row: Int, _ other: Int, _ height: TileHeight<rows>, _ width: TileWidth<others, 1>
 ) {
   let rowStride = dot.rightRows
   let first = row * rowStride + other
   if dot.keepsLanes {
-    for part in 0..<vectorsPerColumn {
+    for part in 0..<parts {
       let tile = dotProducts(dot, row, other, part * Vector.scalarCount, height, width)
       let sums = dot.sums + first * laneCount + part * Vector.scalarCount
       for r in 0..<rows {
@@ -71,11 +71,22 @@ private func dotTile<let rows: Int, let others: Int>(
         o += 4
       }
       while o < others {
-        addQuarters(of: tile[r][o], to: row + o * quarterCount)
+        addFour(quarters(tile[r][o]), to: row + o * quarterCount)
         o += 1
       }
     }
   #else
+    #if VECTOR_WIDTH_8
+      if parts == 1 {
+        let tile = dotProducts(dot, row, other, 0, height, width)
+        for r in 0..<rows {
+          for o in 0..<others {
+            addFour(tile[r][o].lowHalf + tile[r][o].highHalf, to: sums + (r * rowStride + o) * quarterCount)
+          }
+        }
+        return
+      }
+    #endif
     var lanes = InlineArray<rows, InlineArray<others, SIMD16<Float>>>(
       repeating: InlineArray(repeating: SIMD16<Float>()))
     withUnsafeMutableBytes(of: &lanes) { bytes in
@@ -89,7 +100,7 @@ private func dotTile<let rows: Int, let others: Int>(
       }
     }
     for r in 0..<rows {
-      for o in 0..<others { addQuarters(of: lanes[r][o], to: sums + (r * rowStride + o) * quarterCount) }
+      for o in 0..<others { addFour(quarters(lanes[r][o]), to: sums + (r * rowStride + o) * quarterCount) }
     }
   #endif
 }
@@ -97,7 +108,7 @@ private func dotTile<let rows: Int, let others: Int>(
 /// The tile's products, summed over the columns, for one vector of lanes.
 @inline(__always)
 private func dotProducts<let rows: Int, let others: Int>(
-  _ dot: LaneDot, _ row: Int, _ other: Int, _ lane: Int, _: TileHeight<rows>, _: TileWidth<others>
+  _ dot: LaneDot, _ row: Int, _ other: Int, _ lane: Int, _: TileHeight<rows>, _: TileWidth<others, 1>
 ) -> InlineArray<rows, InlineArray<others, Vector>> {
   var tile = InlineArray<rows, InlineArray<others, Vector>>(repeating: InlineArray(repeating: Vector()))
   var left = dot.left + row * dot.leftRowStride + lane
@@ -118,11 +129,10 @@ private func dotProducts<let rows: Int, let others: Int>(
   return tile
 }
 
-/// sums[i] += lanes i, i + 4, i + 8 and i + 12, in the order of `addLanes`.
 @inline(__always)
-private func addQuarters(of lanes: SIMD16<Float>, to sums: UnsafeMutablePointer<Float>) {
+private func addFour(_ terms: SIMD4<Float>, to sums: UnsafeMutablePointer<Float>) {
   let memory = UnsafeMutableRawPointer(sums)
-  memory.storeBytes(of: memory.loadUnaligned(as: SIMD4<Float>.self) + quarters(lanes), as: SIMD4<Float>.self)
+  memory.storeBytes(of: memory.loadUnaligned(as: SIMD4<Float>.self) + terms, as: SIMD4<Float>.self)
 }
 
 /// Sums of lanes i, i + 4, i + 8 and i + 12: the first two rounds of the tree.

@@ -15,7 +15,7 @@ extension VectorKernels {
         let input = fine + channel * (2 * coarseWidth + 2) * fineRow + (2 * y + 1) * fineRow + laneCount
         let output = coarse + channel * (coarseWidth + 2) * coarseRow + (y + 1) * coarseRow + laneCount
         for x in 0..<coarseWidth {
-          for v in 0..<vectorsPerColumn {
+          for v in 0..<parts {
             let lane = v * Vector.scalarCount
             let block = input + 2 * x * laneCount + lane
             let upper = load(block) + load(block + laneCount)
@@ -39,7 +39,7 @@ extension VectorKernels {
         let input = coarse + channel * (coarseWidth + 2) * coarseRow + (y / 2 + 1) * coarseRow + laneCount
         let output = fine + channel * (2 * coarseWidth + 2) * fineRow + (y + 1) * fineRow + laneCount
         for x in 0..<2 * coarseWidth {
-          for v in 0..<vectorsPerColumn {
+          for v in 0..<parts {
             let lane = v * Vector.scalarCount
             let pixel = output + x * laneCount + lane
             store(load(pixel) + load(input + (x / 2) * laneCount + lane) * scale, to: pixel)
@@ -73,21 +73,22 @@ extension VectorKernels {
 
   /// sums[row] += Σ of the row's columns, lane by lane: the gradient of a bias.
   public func addColumns(
-    _ input: UnsafePointer<Float>, rowStride: Int, rows: Int, columns: Int, sums: UnsafeMutablePointer<Float>
+    _ input: UnsafePointer<Float>, rowStride: Int, columnStride: Int, rows: Int, columns: Int,
+    sums: UnsafeMutablePointer<Float>
   ) {
     for row in 0..<rows {
-      for v in 0..<vectorsPerColumn {
+      for v in 0..<parts {
         let lane = v * Vector.scalarCount
         let first = input + row * rowStride + lane
         var even = load(sums + row * laneCount + lane)
         var odd = Vector()
         var column = 0
         while column + 2 <= columns {
-          even += load(first + column * laneCount)
-          odd += load(first + (column + 1) * laneCount)
+          even += load(first + column * columnStride)
+          odd += load(first + (column + 1) * columnStride)
           column += 2
         }
-        if column < columns { even += load(first + column * laneCount) }
+        if column < columns { even += load(first + column * columnStride) }
         store(even + odd, to: sums + row * laneCount + lane)
       }
     }

@@ -10,38 +10,47 @@ extension VectorKernels {
       let left = product.columns - column
       #if VECTOR_WIDTH_16
         if left >= 4 {
-          productRows(product, column, TileWidth<4>())
+          productRows(product, column, TileWidth<4, 1>())
           column += 4
         } else if left == 3 {
-          productRows(product, column, TileWidth<3>())
+          productRows(product, column, TileWidth<3, 1>())
           column += 3
         } else if left == 2 {
-          productRows(product, column, TileWidth<2>())
+          productRows(product, column, TileWidth<2, 1>())
           column += 2
         } else {
-          productRows(product, column, TileWidth<1>())
+          productRows(product, column, TileWidth<1, 1>())
           column += 1
         }
       #elseif VECTOR_WIDTH_8
-        _ = left
-        productRows(product, column, TileWidth<2>())
-        column += 1
+        if lanes == laneCount {
+          productRows(product, column, TileWidth<2, 2>())
+          column += 1
+        } else if left >= 2 {
+          productRows(product, column, TileWidth<2, 1>())
+          column += 2
+        } else {
+          productRows(product, column, TileWidth<1, 1>())
+          column += 1
+        }
       #else
         _ = left
-        productRows(product, column, TileWidth<4>())
+        productRows(product, column, TileWidth<4, 4>())
         column += 1
       #endif
     }
   }
 }
 
-/// Vectors across a tile, as a type: what makes the compiler unroll the tile into registers.
-struct TileWidth<let vectors: Int> {}
+/// Vectors across a tile and those of a column, as a type: what makes the compiler unroll the tile into registers.
+struct TileWidth<let vectors: Int, let parts: Int> {}
 /// Rows of a tile, as a type.
 struct TileHeight<let rows: Int> {}
 
 @inline(__always)
-private func productRows<let vectors: Int>(_ product: Product, _ column: Int, _ width: TileWidth<vectors>) {
+private func productRows<let vectors: Int, let parts: Int>(
+  _ product: Product, _ column: Int, _ width: TileWidth<vectors, parts>
+) {
   var row = 0
   #if VECTOR_WIDTH_16 || VECTOR_WIDTH_8
     while row + 5 <= product.rows {
@@ -61,8 +70,8 @@ private func productRows<let vectors: Int>(_ product: Product, _ column: Int, _ 
 }
 
 @inline(__always)
-private func productTile<let rows: Int, let vectors: Int>(
-  _ product: Product, _ row: Int, _ column: Int, _: TileHeight<rows>, _: TileWidth<vectors>
+private func productTile<let rows: Int, let vectors: Int, let parts: Int>(
+  _ product: Product, _ row: Int, _ column: Int, _: TileHeight<rows>, _: TileWidth<vectors, parts>
 ) {
   var sums = InlineArray<rows, InlineArray<vectors, Vector>>(repeating: InlineArray(repeating: Vector()))
   switch product.epilogue {
@@ -83,7 +92,7 @@ private func productTile<let rows: Int, let vectors: Int>(
   for k in 0..<product.depth {
     let input = inputs + Int(offsets[k])
     var inputVectors = InlineArray<vectors, Vector>(repeating: Vector())
-    for v in 0..<vectors { inputVectors[v] = load(input + vectorOffset(v, inputColumnStride)) }
+    for v in 0..<vectors { inputVectors[v] = load(input + vectorOffset(v, inputColumnStride, parts)) }
     for r in 0..<rows {
       let weight = Vector(repeating: weights[r * weightRowStride])
       for v in 0..<vectors { sums[r][v] = multiplyAdd(sums[r][v], inputVectors[v], weight) }
@@ -100,42 +109,44 @@ private func productTile<let rows: Int, let vectors: Int>(
   case .store, .bias: break
   case .accumulate:
     for r in 0..<rows {
-      for v in 0..<vectors { sums[r][v] += load(outputs + r * outputRowStride + vectorOffset(v, outputColumnStride)) }
+      for v in 0..<vectors { sums[r][v] += load(outputs + r * outputRowStride + vectorOffset(v, outputColumnStride, parts)) }
     }
   case .biasLeakyReLU:
     for r in 0..<rows { for v in 0..<vectors { sums[r][v] = leakyReLU(sums[r][v]) } }
   case .leakyReLUGradient(let activations):
     for r in 0..<rows {
       for v in 0..<vectors {
-        let offset = tileOffset + r * outputRowStride + vectorOffset(v, outputColumnStride)
+        let offset = tileOffset + r * outputRowStride + vectorOffset(v, outputColumnStride, parts)
         sums[r][v] *= leakyReLUDerivative(load(activations + offset))
       }
     }
   }
-  if product.lastColumnLanes < laneCount && column + vectors / vectorsPerColumn >= product.columns {
+  if product.lastColumnLanes < laneCount && column + vectors / parts >= product.columns {
     for r in 0..<rows {
-      storeCut(sums[r], lanes: product.lastColumnLanes, to: outputs + r * outputRowStride, outputColumnStride)
+      storeCut(
+        sums[r], lanes: product.lastColumnLanes, to: outputs + r * outputRowStride, outputColumnStride, parts: parts)
     }
     return
   }
   for r in 0..<rows {
-    for v in 0..<vectors { store(sums[r][v], to: outputs + r * outputRowStride + vectorOffset(v, outputColumnStride)) }
+    for v in 0..<vectors { store(sums[r][v], to: outputs + r * outputRowStride + vectorOffset(v, outputColumnStride, parts)) }
   }
 }
 
 /// Stores a row of a tile whose last column ends after `lanes` floats.
 @inline(never)
 private func storeCut<let vectors: Int>(
-  _ sums: InlineArray<vectors, Vector>, lanes: Int, to outputs: UnsafeMutablePointer<Float>, _ columnStride: Int
+  _ sums: InlineArray<vectors, Vector>, lanes: Int, to outputs: UnsafeMutablePointer<Float>, _ columnStride: Int,
+  parts: Int
 ) {
-  let lastColumn = vectors / vectorsPerColumn - 1
+  let lastColumn = vectors / parts - 1
   for v in 0..<vectors {
-    let output = outputs + vectorOffset(v, columnStride)
-    guard v / vectorsPerColumn == lastColumn else {
+    let output = outputs + vectorOffset(v, columnStride, parts)
+    guard v / parts == lastColumn else {
       store(sums[v], to: output)
       continue
     }
-    let first = (v % vectorsPerColumn) * Vector.scalarCount
+    let first = (v % parts) * Vector.scalarCount
     for lane in 0..<Vector.scalarCount where first + lane < lanes { output[lane] = sums[v][lane] }
   }
 }

@@ -18,7 +18,7 @@ internal import CPlatform
   typealias IntegerVector = SIMD4<UInt32>
 #endif
 
-/// Vectors that make up 16 lanes.
+/// Vectors that make up all 16 lanes.
 @inline(always) var vectorsPerColumn: Int { 16 / Vector.scalarCount }
 
 /// sum + a · b; one rounding where the CPU has fused multiply-add.
@@ -54,7 +54,7 @@ internal import CPlatform
   UnsafeMutableRawPointer(pointer).storeBytes(of: vector, as: Vector.self)
 }
 
-/// Offset in floats of vector `index` of a tile whose columns are `columnStride` floats apart.
-@inline(always) func vectorOffset(_ index: Int, _ columnStride: Int) -> Int {
-  (index / vectorsPerColumn) * columnStride + (index % vectorsPerColumn) * Vector.scalarCount
+/// Offset in floats of vector `index` of a tile whose columns are `columnStride` floats apart, `parts` vectors each.
+@inline(always) func vectorOffset(_ index: Int, _ columnStride: Int, _ parts: Int) -> Int {
+  (index / parts) * columnStride + (index % parts) * Vector.scalarCount
 }

@@ -99,20 +99,20 @@ private func inputRows(
 }
 
 extension VectorKernels {
-  /// transformed = Bᵀ x B of every tile of a strip, [36][channels][tiles][16].
+  /// transformed = Bᵀ x B of every tile of a strip, [36][channels][tiles][lanes].
   public func winogradInput(
     _ images: UnsafePointer<Float>, channels: Int, strip: WinogradStrip, transformed: UnsafeMutablePointer<Float>
   ) {
-    let positionStride = channels * strip.tiles * laneCount
+    let positionStride = channels * strip.tiles * lanes
     for channel in 0..<channels {
       let input = images + channel * strip.planeStride + strip.inputOffset
-      let output = transformed + channel * strip.tiles * laneCount
+      let output = transformed + channel * strip.tiles * lanes
       for tile in 0..<strip.tiles {
-        for part in 0..<vectorsPerColumn {
+        for part in 0..<parts {
           let lane = part * Vector.scalarCount
           // Three rows of the result at a time: more would not stay in 32 registers.
           let pixels = input + 4 * tile * laneCount + lane
-          let result = output + tile * laneCount + lane
+          let result = output + tile * lanes + lane
           inputRows(pixels, strip.rowStride, to: result, positionStride, inputTransformHead)
           inputRows(pixels, strip.rowStride, to: result + 18 * positionStride, positionStride, inputTransformTail)
         }
@@ -125,18 +125,18 @@ extension VectorKernels {
     _ products: UnsafePointer<Float>, channels: Int, strip: WinogradStrip, bias: UnsafePointer<Float>,
     images: UnsafeMutablePointer<Float>
   ) {
-    let positionStride = channels * strip.tiles * laneCount
+    let positionStride = channels * strip.tiles * lanes
     for channel in 0..<channels {
-      let input = products + channel * strip.tiles * laneCount
+      let input = products + channel * strip.tiles * lanes
       let output = images + channel * strip.planeStride + strip.outputOffset
       let start = Vector(repeating: bias[channel])
       for tile in 0..<strip.tiles {
-        for part in 0..<vectorsPerColumn {
+        for part in 0..<parts {
           let lane = part * Vector.scalarCount
           var columns = InlineArray<6, InlineArray<4, Vector>>(repeating: InlineArray(repeating: Vector()))
           for j in 0..<6 {
             var m = InlineArray<6, Vector>(repeating: Vector())
-            for i in 0..<6 { m[i] = load(input + (6 * i + j) * positionStride + tile * laneCount + lane) }
+            for i in 0..<6 { m[i] = load(input + (6 * i + j) * positionStride + tile * lanes + lane) }
             columns[j] = outputTransform(m)
           }
           for i in 0..<4 {
@@ -151,7 +151,7 @@ extension VectorKernels {
     }
   }
 
-  /// transformed = A dy Aᵀ of every tile of a strip, [36][channels][tiles][16].
+  /// transformed = A dy Aᵀ of every tile of a strip, [36][channels][tiles][lanes].
   public func winogradOutputAdjoint(
     _ gradients: UnsafePointer<Float>, activations: UnsafePointer<Float>?, channels: Int, strip: WinogradStrip,
     transformed: UnsafeMutablePointer<Float>
@@ -170,12 +170,12 @@ extension VectorKernels {
   private func outputAdjointTiles(
     channels: Int, strip: WinogradStrip, transformed: UnsafeMutablePointer<Float>, gradient: (Int) -> Vector
   ) {
-    let positionStride = channels * strip.tiles * laneCount
+    let positionStride = channels * strip.tiles * lanes
     for channel in 0..<channels {
       let input = channel * strip.planeStride + strip.outputOffset
-      let output = transformed + channel * strip.tiles * laneCount
+      let output = transformed + channel * strip.tiles * lanes
       for tile in 0..<strip.tiles {
-        for part in 0..<vectorsPerColumn {
+        for part in 0..<parts {
           let lane = part * Vector.scalarCount
           var rows = InlineArray<4, InlineArray<6, Vector>>(repeating: InlineArray(repeating: Vector()))
           for i in 0..<4 {
@@ -188,7 +188,7 @@ extension VectorKernels {
             var y = InlineArray<4, Vector>(repeating: Vector())
             for i in 0..<4 { y[i] = rows[i][j] }
             let m = outputAdjoint(y)
-            for i in 0..<6 { store(m[i], to: output + (6 * i + j) * positionStride + tile * laneCount + lane) }
+            for i in 0..<6 { store(m[i], to: output + (6 * i + j) * positionStride + tile * lanes + lane) }
           }
         }
       }
@@ -203,19 +203,19 @@ extension VectorKernels {
   ) {
     let columns = 4 * strip.tiles + 2
     let scratchRow = columns * laneCount
-    let positionStride = channels * strip.tiles * laneCount
+    let positionStride = channels * strip.tiles * lanes
     for channel in 0..<channels {
       for i in 0..<6 {
         let row = strip.scratch + i * scratchRow
-        let input = transformed + 6 * i * positionStride + channel * strip.tiles * laneCount
-        for part in 0..<vectorsPerColumn {
+        let input = transformed + 6 * i * positionStride + channel * strip.tiles * lanes
+        for part in 0..<parts {
           let lane = part * Vector.scalarCount
           // The last two columns of a tile are the first two of the next.
           var first = Vector()
           var second = Vector()
           for tile in 0..<strip.tiles {
             var y = InlineArray<6, Vector>(repeating: Vector())
-            for j in 0..<6 { y[j] = load(input + j * positionStride + tile * laneCount + lane) }
+            for j in 0..<6 { y[j] = load(input + j * positionStride + tile * lanes + lane) }
             let x = inputAdjoint(y)
             let output = row + 4 * tile * laneCount + lane
             store(first + x[0], to: output)

@@ -85,11 +85,12 @@ final class Convolution3x3 {
 
   /// output = leakyReLU(weights ⋆ input + bias).
   func forward(
-    _ parameters: UnsafePointer<Float>, input: UnsafePointer<Float>, output: UnsafeMutablePointer<Float>
+    _ parameters: UnsafePointer<Float>, input: UnsafePointer<Float>, output: UnsafeMutablePointer<Float>,
+    kernels: any KernelSet
   ) {
     profile.forward()
     if let winograd {
-      winograd.forward(input: input, bias: parameters + biasOffset, output: output)
+      winograd.forward(input: input, bias: parameters + biasOffset, output: output, kernels: kernels)
       return
     }
     for y in 0..<width {
@@ -111,12 +112,13 @@ final class Convolution3x3 {
   ///   - result: Receives the input's gradient; nil if it is not wanted.
   func backward(
     input: UnsafePointer<Float>, outputGradient: UnsafeMutablePointer<Float>, output: UnsafePointer<Float>?,
-    result: UnsafeMutablePointer<Float>?
+    result: UnsafeMutablePointer<Float>?, kernels: any KernelSet
   ) {
     profile.weightGradient()
     if let winograd {
       winograd.backward(
-        input: input, outputGradient: outputGradient, output: output, result: result, biasSums: biasSums.pointer)
+        input: input, outputGradient: outputGradient, output: output, result: result, biasSums: biasSums.pointer,
+        kernels: kernels)
       return
     }
     if let output {
@@ -126,7 +128,8 @@ final class Convolution3x3 {
     let sumGradient = UnsafePointer(outputGradient)
     for y in 0..<width {
       kernels.addColumns(
-        sumGradient + interior(y), rowStride: planeStride, rows: outputs, columns: width, sums: biasSums.pointer)
+        sumGradient + interior(y), rowStride: planeStride, columnStride: laneCount, rows: outputs, columns: width,
+        sums: biasSums.pointer)
       kernels.laneDot(
         LaneDot(
           left: sumGradient + interior(y), leftRowStride: planeStride, leftColumnStride: laneCount, leftRows: outputs,

@@ -6,7 +6,6 @@ import Tensors
 /// Works on one lane group at a time and keeps that group's activations for the backward pass.
 final class ConvolutionBranch {
   private let layers: [MultiScaleLayer]
-  private let kernels: any KernelSet
   /// Output of every layer but the last, bordered.
   private let activations: [FloatBuffer]
   /// Gradients with respect to a layer's output, for two layers at a time.
@@ -18,7 +17,6 @@ final class ConvolutionBranch {
     _ architecture: Architecture, layout: ParameterLayout, hasDropout: Bool, secondLevelCache: Int,
     kernels: any KernelSet, profile: StepProfile?
   ) {
-    self.kernels = kernels
     let width = architecture.spatialWidth
     let plane = (width + 2) * (width + 2) * laneCount
     droppedImage = FloatBuffer(count: hasDropout ? architecture.colorCount * plane : 0)
@@ -47,9 +45,10 @@ final class ConvolutionBranch {
   ///   - noisy: x_t, bordered [C][W + 2][W + 2][16].
   ///   - features: Receives [n_hidden_conv][W + 2][W + 2][16]; its border is left as it is (zero).
   ///   - dropout: With the images' indices; nil for none.
+  ///   - kernels: For the group's lanes.
   func forward(
     _ parameters: UnsafePointer<Float>, noisy: UnsafePointer<Float>, features: UnsafeMutablePointer<Float>,
-    dropout: (masks: Dropout, indices: UnsafePointer<UInt32>)? = nil
+    dropout: (masks: Dropout, indices: UnsafePointer<UInt32>)? = nil, kernels: any KernelSet
   ) {
     var input = noisy
     for (index, layer) in layers.enumerated() {
@@ -61,7 +60,7 @@ final class ConvolutionBranch {
         input = UnsafePointer(values)
       }
       let output = index == layers.count - 1 ? features : activations[index].pointer
-      layer.forward(parameters, input: input, output: output)
+      layer.forward(parameters, input: input, output: output, kernels: kernels)
       input = UnsafePointer(output)
     }
   }
@@ -71,9 +70,10 @@ final class ConvolutionBranch {
   /// - Parameters:
   ///   - featureGradient: With one scale the gradient before the last layer's activation, else that of the features
   ///     themselves (`MultiScaleLayer.backward`). Overwritten.
-  ///   - dropout: What `forward` was given.
+  ///   - dropout, kernels: What `forward` was given.
   func backward(
-    noisy: UnsafePointer<Float>, featureGradient: UnsafeMutablePointer<Float>, dropout: Dropout? = nil
+    noisy: UnsafePointer<Float>, featureGradient: UnsafeMutablePointer<Float>, dropout: Dropout? = nil,
+    kernels: any KernelSet
   ) {
     var outputGradient = featureGradient
     for index in layers.indices.reversed() {
@@ -83,7 +83,8 @@ final class ConvolutionBranch {
       // The last layer's gradient comes from the upper branch, which has passed the activation.
       let output = index == layers.count - 1 ? nil : UnsafePointer(activations[index].pointer)
       layers[index].backward(
-        input: input, outputGradient: outputGradient, output: output, inputGradient: inputGradient)
+        input: input, outputGradient: outputGradient, output: output, inputGradient: inputGradient,
+        kernels: kernels)
       guard let inputGradient else { continue }
       dropout?.applyGradient(dropped: input, gradient: inputGradient, count: activations[index - 1].count)
       outputGradient = inputGradient

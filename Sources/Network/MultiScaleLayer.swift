@@ -57,10 +57,11 @@ final class MultiScaleLayer {
 
   /// Computes the layer of 16 images; all images are bordered.
   func forward(
-    _ parameters: UnsafePointer<Float>, input: UnsafePointer<Float>, output: UnsafeMutablePointer<Float>
+    _ parameters: UnsafePointer<Float>, input: UnsafePointer<Float>, output: UnsafeMutablePointer<Float>,
+    kernels: any KernelSet
   ) {
     guard convolutions.count > 1 else {
-      convolutions[0].forward(parameters, input: input, output: output)
+      convolutions[0].forward(parameters, input: input, output: output, kernels: kernels)
       return
     }
     let coarsest = convolutions.count - 1
@@ -72,7 +73,7 @@ final class MultiScaleLayer {
     // From the coarsest to the finest: sum_s = leakyReLU(conv_s) + double(sum_{s+1}).
     for scale in (0...coarsest).reversed() {
       let scaleInput = scale == 0 ? input : UnsafePointer(pooledInputs[scale - 1].pointer)
-      convolutions[scale].forward(parameters, input: scaleInput, output: scaleOutputs[scale].pointer)
+      convolutions[scale].forward(parameters, input: scaleInput, output: scaleOutputs[scale].pointer, kernels: kernels)
       let sum = scale == 0 ? output : accumulated[scale - 1].pointer
       kernels.scale(scaleOutputs[scale].pointer, by: 1, into: sum, count: bordered(channels, width >> scale))
       if scale < coarsest {
@@ -92,11 +93,12 @@ final class MultiScaleLayer {
   ///   - inputGradient: Receives the gradient of the input, or nil for none.
   func backward(
     input: UnsafePointer<Float>, outputGradient: UnsafeMutablePointer<Float>, output: UnsafePointer<Float>?,
-    inputGradient: UnsafeMutablePointer<Float>?
+    inputGradient: UnsafeMutablePointer<Float>?, kernels: any KernelSet
   ) {
     guard convolutions.count > 1 else {
       convolutions[0].backward(
-        input: input, outputGradient: outputGradient, output: output, result: inputGradient)
+        input: input, outputGradient: outputGradient, output: output, result: inputGradient,
+        kernels: kernels)
       return
     }
     let coarsest = convolutions.count - 1
@@ -114,7 +116,7 @@ final class MultiScaleLayer {
       let result = scale == 0 ? inputGradient : inputGradients[scale - 1].pointer
       convolutions[scale].backward(
         input: scaleInput, outputGradient: gradient, output: scaleOutputs[scale].pointer,
-        result: inputGradient == nil ? nil : result)
+        result: inputGradient == nil ? nil : result, kernels: kernels)
     }
     guard let inputGradient else { return }
     // The gradient of mean pooling spreads a quarter to each pixel, from the coarsest down.

@@ -20,6 +20,7 @@ public final class ReverseModel {
   /// Where its parameters lie.
   public let layout: ParameterLayout
   private let kernels: any KernelSet
+  private let halfKernels: any KernelSet
   private let dropout: Dropout?
   /// The dense branch's own copy of x_t, to drop values from; empty without dropout.
   private let droppedImages: FloatBuffer
@@ -63,6 +64,7 @@ public final class ReverseModel {
     self.architecture = architecture
     self.layout = layout
     self.kernels = kernels
+    halfKernels = KernelChoice.forHalfGroups(kernels)
     convolutions = ConvolutionBranch(
       architecture, layout: layout, hasDropout: dropout != nil, secondLevelCache: CPU.secondLevelCacheBytes,
       kernels: kernels, profile: profile)
@@ -135,7 +137,8 @@ public final class ReverseModel {
   private func trainGroup(_ group: Int, _ parameters: FloatBuffer, _ batch: DiffusedBatch) {
     let noisy = UnsafePointer(batch.noisy.pointer + group * batch.noisyStride)
     let masks = dropout.map { (masks: $0, indices: UnsafePointer(batch.indices.pointer + group * laneCount)) }
-    computeFeatures(group, parameters, noisy, masks)
+    let kernels = kernels(for: group, of: batch)
+    computeFeatures(group, parameters, noisy, masks, kernels)
     if let masks {
       masks.masks.apply(
         features.pointer, elements: features.count / laneCount, site: .denseUpper(0, row: 0), indices: masks.indices)
@@ -143,7 +146,7 @@ public final class ReverseModel {
     upper.train(
       parameters.pointer, features: features.pointer, featureGradient: featureGradient.pointer,
       basis: batch.basis(group), target: batch.target(group), coefficients: batch.coefficients(group),
-      divergence: batch.divergence.pointer + group * laneCount, dropout: masks)
+      divergence: batch.divergence.pointer + group * laneCount, dropout: masks, kernels: kernels)
     dropout?.applyGradient(
       dropped: features.pointer, gradient: featureGradient.pointer, count: features.count)
     if dense != nil {
@@ -151,19 +154,27 @@ public final class ReverseModel {
       let pixels = architecture.spatialWidth * architecture.spatialWidth
       copying.begin()
       copyDenseChannels { channel, pixel, output in
-        (denseGradients.pointer + (group * pixels * outputs + output) * laneCount)
-          .update(from: featureGradient.pointer + channel + pixel, count: laneCount)
+        let lanes = denseGradients.pointer + (group * pixels * outputs + output) * laneCount
+        lanes.update(from: featureGradient.pointer + channel + pixel, count: kernels.lanes)
+        // Lanes that were not computed hold another group's.
+        (lanes + kernels.lanes).update(repeating: 0, count: laneCount - kernels.lanes)
       }
     }
-    convolutions.backward(noisy: noisy, featureGradient: featureGradient.pointer, dropout: dropout)
+    convolutions.backward(
+      noisy: noisy, featureGradient: featureGradient.pointer, dropout: dropout, kernels: kernels)
+  }
+
+  /// What computes a group: half of its lanes where no more hold images.
+  private func kernels(for group: Int, of batch: DiffusedBatch) -> any KernelSet {
+    batch.imageCounts[group] <= halfKernels.lanes ? halfKernels : kernels
   }
 
   /// Fills `features`: the convolutions' channels, then the dense branch's.
   private func computeFeatures(
     _ group: Int, _ parameters: FloatBuffer, _ noisy: UnsafePointer<Float>,
-    _ dropout: (masks: Dropout, indices: UnsafePointer<UInt32>)? = nil
+    _ dropout: (masks: Dropout, indices: UnsafePointer<UInt32>)? = nil, _ kernels: any KernelSet
   ) {
-    convolutions.forward(parameters.pointer, noisy: noisy, features: features.pointer, dropout: dropout)
+    convolutions.forward(parameters.pointer, noisy: noisy, features: features.pointer, dropout: dropout, kernels: kernels)
     guard let dense else { return }
     copying.begin()
     let output = dense.output(group: group)
@@ -198,10 +209,13 @@ public final class ReverseModel {
     precondition(groups <= batch.groupCapacity && readouts.count >= groups * stride, "buffers are too small")
     dense?.forward(parameters.pointer, noisy: batch.noisy.pointer, groups: groups)
     for group in 0..<groups {
-      computeFeatures(group, parameters, batch.noisy.pointer + group * batch.noisyStride)
+      let kernels = kernels(for: group, of: batch)
+      computeFeatures(group, parameters, batch.noisy.pointer + group * batch.noisyStride, nil, kernels)
+      // Lanes that are not computed read zero.
+      if kernels.lanes < laneCount { (readouts.pointer + group * stride).update(repeating: 0, count: stride) }
       upper.forward(
         parameters.pointer, features: features.pointer, basis: batch.basis(group),
-        readouts: readouts.pointer + group * stride)
+        readouts: readouts.pointer + group * stride, kernels: kernels)
     }
   }
 }

@@ -110,21 +110,22 @@ final class UpperBranch {
   ///   - features: Bordered [upper inputs][W + 2][W + 2][16], the dense branch's values as the last channels.
   ///   - basis: y_t of every lane, [nb][16].
   ///   - readouts: Receives [2·C][H·W][16].
+  ///   - kernels: For the group's lanes.
   func forward(
     _ parameters: UnsafePointer<Float>, features: UnsafePointer<Float>, basis: UnsafePointer<Float>,
-    readouts: UnsafeMutablePointer<Float>
+    readouts: UnsafeMutablePointer<Float>, kernels: any KernelSet
   ) {
     profiles[hidden.count].forward()
     readout.combine(parameters, basis: basis)
     for y in 0..<width {
-      forwardRow(parameters, features, y, readouts: readouts + y * pixels, stride: width * pixels)
+      forwardRow(parameters, features, y, readouts: readouts + y * pixels, stride: width * pixels, kernels: kernels)
     }
   }
 
   private func forwardRow(
     _ parameters: UnsafePointer<Float>, _ features: UnsafePointer<Float>, _ y: Int,
     readouts: UnsafeMutablePointer<Float>, stride: Int,
-    dropout: (masks: Dropout, indices: UnsafePointer<UInt32>)? = nil
+    dropout: (masks: Dropout, indices: UnsafePointer<UInt32>)? = nil, kernels: any KernelSet
   ) {
     for layer in hidden.indices {
       profiles[layer].forward()
@@ -161,17 +162,19 @@ final class UpperBranch {
   ///   - coefficients: `LaneCoefficient`'s table.
   ///   - divergence: [16]; the images' KL sums, in nats, are added to it.
   ///   - dropout: With the images' indices; nil for none. The features have been dropped already.
+  ///   - kernels: For the group's lanes.
   func train(
     _ parameters: UnsafePointer<Float>, features: UnsafePointer<Float>, featureGradient: UnsafeMutablePointer<Float>,
     basis: UnsafePointer<Float>, target: UnsafePointer<Float>, coefficients: UnsafePointer<Float>,
-    divergence: UnsafeMutablePointer<Double>, dropout: (masks: Dropout, indices: UnsafePointer<UInt32>)? = nil
+    divergence: UnsafeMutablePointer<Double>, dropout: (masks: Dropout, indices: UnsafePointer<UInt32>)? = nil,
+    kernels: any KernelSet
   ) {
     profiles[hidden.count].forward()
     readout.combine(parameters, basis: basis)
     withUnsafeTemporaryAllocation(of: Float.self, capacity: laneCount) { rowDivergence in
       guard let rowSums = rowDivergence.baseAddress else { return }
       for y in 0..<width {
-        forwardRow(parameters, features, y, readouts: readoutRow.pointer, stride: pixels, dropout: dropout)
+        forwardRow(parameters, features, y, readouts: readoutRow.pointer, stride: pixels, dropout: dropout, kernels: kernels)
         objectiveProfile.begin()
         rowSums.update(repeating: 0, count: laneCount)
         for color in 0..<colors {
@@ -181,7 +184,7 @@ final class UpperBranch {
             coefficients: coefficients, divergence: rowSums)
         }
         for lane in 0..<laneCount { divergence[lane] += Double(rowSums[lane]) }
-        backwardRow(parameters, features, featureGradient, y, dropout?.masks)
+        backwardRow(parameters, features, featureGradient, y, dropout?.masks, kernels)
       }
     }
     profiles[hidden.count].weightGradient()
@@ -190,19 +193,19 @@ final class UpperBranch {
 
   private func backwardRow(
     _ parameters: UnsafePointer<Float>, _ features: UnsafePointer<Float>,
-    _ featureGradient: UnsafeMutablePointer<Float>, _ y: Int, _ dropout: Dropout?
+    _ featureGradient: UnsafeMutablePointer<Float>, _ y: Int, _ dropout: Dropout?, _ kernels: any KernelSet
   ) {
     addWeightGradient(
       of: readoutRow.pointer, rows: readout.outputs, layer: hidden.count, features, y, sums: readout.laneWeightSums,
-      biasSums: readout.laneBiasSums)
+      biasSums: readout.laneBiasSums, kernels)
     profiles[hidden.count].inputGradient()
-    backwardReadout(features, featureGradient, y)
+    backwardReadout(features, featureGradient, y, kernels)
     for layer in hidden.indices.reversed() {
       dropout?.applyGradient(
         dropped: hidden[layer].pointer, gradient: hiddenGradients[layer].pointer, count: hidden[layer].count)
       addWeightGradient(
         of: hiddenGradients[layer].pointer, rows: widths[layer + 1], layer: layer, features, y,
-        sums: weightSums[layer], biasSums: biasSums[layer])
+        sums: weightSums[layer], biasSums: biasSums[layer], kernels)
       profiles[layer].inputGradient()
       guard layer == 0 else {
         kernels.product(
@@ -235,7 +238,8 @@ final class UpperBranch {
 
   /// The gradient of the readout's inputs: the last hidden layer's, or the features' where there is none.
   private func backwardReadout(
-    _ features: UnsafePointer<Float>, _ featureGradient: UnsafeMutablePointer<Float>, _ y: Int
+    _ features: UnsafePointer<Float>, _ featureGradient: UnsafeMutablePointer<Float>, _ y: Int,
+    _ kernels: any KernelSet
   ) {
     func product(
       rows: Range<Int>, outputs: UnsafeMutablePointer<Float>, stride: Int, activations: UnsafePointer<Float>?
@@ -265,7 +269,7 @@ final class UpperBranch {
 
   private func addWeightGradient(
     of outputGradient: UnsafePointer<Float>, rows: Int, layer: Int, _ features: UnsafePointer<Float>, _ y: Int,
-    sums: FloatBuffer, biasSums: FloatBuffer
+    sums: FloatBuffer, biasSums: FloatBuffer, _ kernels: any KernelSet
   ) {
     profiles[layer].weightGradient()
     let (inputs, offsets) = input(layer, features, y)
@@ -276,7 +280,8 @@ final class UpperBranch {
     // The readout's weights differ from lane to lane.
     dot.keepsLanes = layer == hidden.count
     kernels.laneDot(dot)
-    kernels.addColumns(outputGradient, rowStride: pixels, rows: rows, columns: width, sums: biasSums.pointer)
+    kernels.addColumns(
+      outputGradient, rowStride: pixels, columnStride: laneCount, rows: rows, columns: width, sums: biasSums.pointer)
   }
 
   /// Adds the lane sums to the gradient and starts new ones: the end of a canonical part.

@@ -63,10 +63,12 @@ final class WinogradConvolution {
   }
 
   /// output = leakyReLU(weights ⋆ input + bias); images bordered.
-  func forward(input: UnsafePointer<Float>, bias: UnsafePointer<Float>, output: UnsafeMutablePointer<Float>) {
+  func forward(
+    input: UnsafePointer<Float>, bias: UnsafePointer<Float>, output: UnsafeMutablePointer<Float>, kernels: any KernelSet
+  ) {
     forEachStrip { strip in
-      let column = strip.tiles * laneCount
-      let offsets = workspace.offsets(tiles: strip.tiles)
+      let column = strip.tiles * kernels.lanes
+      let offsets = workspace.offsets(column: column)
       // A position's products take the place of the position's before, which have served: half the cache.
       let products = workspace.inputTiles.pointer
       let tiles = products + outputs * column
@@ -75,8 +77,8 @@ final class WinogradConvolution {
         kernels.product(
           Product(
             weights: transformedWeights.pointer + position * outputs * inputs, rowStride: inputs, depthStride: 1,
-            inputs: tiles + position * inputs * column, offsets: offsets, columnStride: laneCount,
-            outputs: products + position * outputs * column, outputRowStride: column, outputColumnStride: laneCount,
+            inputs: tiles + position * inputs * column, offsets: offsets, columnStride: kernels.lanes,
+            outputs: products + position * outputs * column, outputRowStride: column, outputColumnStride: kernels.lanes,
             rows: outputs, depth: inputs, columns: strip.tiles, epilogue: .store))
       }
       kernels.winogradOutput(products, channels: outputs, strip: strip, bias: bias, images: output)
@@ -92,33 +94,34 @@ final class WinogradConvolution {
   ///   - biasSums: [outputs][16]; the bias's gradient is added.
   func backward(
     input: UnsafePointer<Float>, outputGradient: UnsafePointer<Float>, output: UnsafePointer<Float>?,
-    result: UnsafeMutablePointer<Float>?, biasSums: UnsafeMutablePointer<Float>
+    result: UnsafeMutablePointer<Float>?, biasSums: UnsafeMutablePointer<Float>, kernels: any KernelSet
   ) {
     let tiles = workspace.inputTiles.pointer
     let gradients = workspace.outputTiles.pointer
     forEachStrip { strip in
-      let column = strip.tiles * laneCount
-      let offsets = workspace.offsets(tiles: strip.tiles)
+      let column = strip.tiles * kernels.lanes
+      let offsets = workspace.offsets(column: column)
       profile.weightGradient()
       kernels.winogradOutputAdjoint(
         outputGradient, activations: output, channels: outputs, strip: strip, transformed: gradients)
       // Row 1 of A is (1, 1, 1, 1): position (1, 1) holds the sums of whole tiles.
       kernels.addColumns(
-        gradients + 7 * outputs * column, rowStride: column, rows: outputs, columns: strip.tiles, sums: biasSums)
+        gradients + 7 * outputs * column, rowStride: column, columnStride: kernels.lanes, rows: outputs,
+        columns: strip.tiles, sums: biasSums)
       kernels.winogradInput(input, channels: inputs, strip: strip, transformed: tiles)
       for position in 0..<36 {
         let inputTile = tiles + position * inputs * column
         let gradient = gradients + position * outputs * column
         profile.weightGradient()
-        addWeightGradient(position, inputTile, gradient, strip.tiles, offsets)
+        addWeightGradient(position, inputTile, gradient, strip.tiles, offsets, kernels)
         guard result != nil else { continue }
         profile.inputGradient()
         // The input's transform has served; its gradient takes its place.
         kernels.product(
           Product(
             weights: transformedWeights.pointer + position * outputs * inputs, rowStride: 1, depthStride: inputs,
-            inputs: gradient, offsets: offsets, columnStride: laneCount,
-            outputs: inputTile, outputRowStride: column, outputColumnStride: laneCount,
+            inputs: gradient, offsets: offsets, columnStride: kernels.lanes,
+            outputs: inputTile, outputRowStride: column, outputColumnStride: kernels.lanes,
             rows: inputs, depth: outputs, columns: strip.tiles, epilogue: .store))
       }
       if let result { kernels.winogradInputAdjoint(tiles, channels: inputs, strip: strip, images: result) }
@@ -127,25 +130,26 @@ final class WinogradConvolution {
 
   private func addWeightGradient(
     _ position: Int, _ inputTile: UnsafePointer<Float>, _ gradient: UnsafePointer<Float>, _ tiles: Int,
-    _ offsets: UnsafePointer<Int32>
+    _ offsets: UnsafePointer<Int32>, _ kernels: any KernelSet
   ) {
-    let column = tiles * laneCount
+    let column = tiles * kernels.lanes
     guard isWide else {
       kernels.laneDot(
         LaneDot(
-          left: gradient, leftRowStride: column, leftColumnStride: laneCount, leftRows: outputs,
-          right: inputTile, rightOffsets: offsets, rightColumnStride: laneCount, rightRows: inputs, columns: tiles,
+          left: gradient, leftRowStride: column, leftColumnStride: kernels.lanes, leftRows: outputs,
+          right: inputTile, rightOffsets: offsets, rightColumnStride: kernels.lanes, rightRows: inputs, columns: tiles,
           sums: gradientSums.pointer + position * outputs * inputs * quarterCount))
       return
     }
     let rowStride = Self.rowStride(inputs)
     let rows = workspace.rows.pointer
-    for tile in 0..<tiles {
+    // 16 terms of the depth at a time: the lanes of one tile, or of two.
+    for first in stride(from: 0, to: column, by: laneCount) {
       kernels.transposeLanes(
-        inputTile + tile * laneCount, offsets: offsets, count: inputs, rows: rows + tile * laneCount * rowStride,
-        rowStride: rowStride)
+        inputTile + first, offsets: offsets, count: inputs, rows: rows + first * rowStride, rowStride: rowStride)
     }
-    kernels.product(
+    // Its columns are features, not lanes: all 16 of them.
+    self.kernels.product(
       Product(
         weights: gradient, rowStride: column, depthStride: 1,
         inputs: rows, offsets: workspace.rowOffsets(rowStride: rowStride), columnStride: laneCount,
@@ -197,9 +201,9 @@ final class WinogradWorkspace {
     scratch = FloatBuffer(count: 6 * (4 * tiles + 2) * laneCount)
     let rowStride = (channels + laneCount - 1) / laneCount * laneCount
     rows = FloatBuffer(count: tiles * laneCount * rowStride)
-    channelOffsets = (0...tiles).map { count in
+    channelOffsets = (0...2 * tiles).map { halves in
       let offsets = AlignedBuffer<Int32>(count: channels)
-      for channel in 0..<channels { offsets[channel] = Int32(channel * count * laneCount) }
+      for channel in 0..<channels { offsets[channel] = Int32(channel * halves * laneCount / 2) }
       return offsets
     }
     depthOffsets = AlignedBuffer(count: tiles * laneCount)
@@ -208,8 +212,12 @@ final class WinogradWorkspace {
   }
   private let depthRowStride: Int
 
-  /// Where channel c of a position begins in a strip of so many tiles.
-  fileprivate func offsets(tiles: Int) -> UnsafePointer<Int32> { UnsafePointer(channelOffsets[tiles].pointer) }
+  /// Where channel c of a position begins: c · column.
+  ///
+  /// - Parameter column: Floats of a channel at a position, a multiple of 8.
+  fileprivate func offsets(column: Int) -> UnsafePointer<Int32> {
+    UnsafePointer(channelOffsets[2 * column / laneCount].pointer)
+  }
 
   /// k · rowStride.
   fileprivate func rowOffsets(rowStride: Int) -> UnsafePointer<Int32> {

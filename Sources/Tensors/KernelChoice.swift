@@ -20,6 +20,15 @@ public enum KernelChoice {
     return kernels
   }
 
+  /// What computes groups of up to 8 images with the same bits and less work; `kernels` itself where nothing does.
+  public static func forHalfGroups(_ kernels: any KernelSet) -> any KernelSet {
+    #if arch(x86_64)
+      // With 512-bit vectors too: CPUs that compute them in two halves gain as much, others lose nothing.
+      if kernels.name != "portable" { return KernelsV3.VectorKernels(lanes: laneCount / 2) }
+    #endif
+    return kernels
+  }
+
   /// The fastest build, or the one that the environment variable DPM_SIMD asks for.
   ///
   /// - Parameter request: DPM_SIMD's value: `avx2`, `avx512`, `portable`; nil or empty for the fastest.

@@ -26,7 +26,8 @@ import Testing
 
   /// J and gradient by the library's network, the images in lane groups and canonical parts.
   private func gradient(
-    of example: ReferenceCase, kernels: any KernelSet, parts: [Range<Int>], passes: Int = 1
+    of example: ReferenceCase, kernels: any KernelSet, parts: [Range<Int>], passes: Int = 1,
+    wholeGroups: Bool = false
   ) -> ObjectiveGradient {
     let architecture = example.model.architecture
     let layout = ParameterLayout(architecture)
@@ -34,6 +35,7 @@ import Testing
       trajectoryLength: architecture.trajectoryLength, temporalBasisCount: architecture.temporalBasisCount,
       firstStepBeta: architecture.firstStepBeta)
     let batch = diffusedBatch(example, schedule: schedule, kernels: kernels)
+    if wholeGroups { batch.imageCounts.fill(laneCount) }
     let model = ReverseModel(
       architecture, layout: layout, kernels: kernels, groupCapacity: batch.groupCapacity, partCapacity: parts.count,
       forTraining: true)
@@ -102,6 +104,24 @@ import Testing
     let example = ReferenceCase(Self.architectures[6], imageCount: 33)
     try expectGradient(example.model.gradient(example.draws), objectiveTolerance: 1e-5, gradientTolerance: 1e-4) {
       gradient(of: example, kernels: try KernelChoice.kernels(requested: nil), parts: parts)
+    }
+  }
+
+  /// Wide convolutions sum their weights' gradient over lanes at once.
+  private static let wide = Architecture(
+    width: 8, colors: 3, bumps: 3, channels: 36, layers: 3, dense: (2, 5, 2), upper: (3, 7))
+
+  @Test(
+    "a group of up to 8 images gives the same bits from 8 lanes as from 16", arguments: architectures + [wide],
+    [3, 8, 21])
+  func halfGroups(_ architecture: Architecture, _ images: Int) throws {
+    let example = ReferenceCase(architecture, imageCount: images)
+    for kernels in KernelChoice.available() where kernels.name != "portable" {
+      let parts = [0..<(images + laneCount - 1) / laneCount]
+      let (half, whole) = (false, true)
+      let results = [half, whole].map { gradient(of: example, kernels: kernels, parts: parts, wholeGroups: $0) }
+      #expect(results[0].objective == results[1].objective)
+      #expect(results[0].gradient == results[1].gradient)
     }
   }
 
