@@ -1,7 +1,7 @@
 /// A run of 4×4 tiles in one row of tiles of bordered images, [channels][W + 2][W + 2][16].
 ///
 /// Winograd's F(4×4, 3×3) (Lavin & Gray, "Fast algorithms for convolutional neural networks", 2016) computes 4 × 4 outputs
-/// from 6 × 6 inputs by 36 products instead of 144. A strip's transformed tiles are [36][channels][tiles][lanes]: at each of
+/// from 6 × 6 inputs by 36 products instead of 144. A strip's transformed tiles are [36][channels][tiles][lanes], positions `positionStride` apart: at each of
 /// the 36 positions an ordinary product over the channels.
 public struct WinogradStrip {
   /// Floats between rows of the images.
@@ -25,6 +25,12 @@ public struct WinogradStrip {
     self.firstTile = firstTile
     self.tiles = tiles
     self.scratch = scratch
+  }
+
+  /// Floats between positions of the transformed tiles: an odd number of cache lines, so that a tile's 36 spread over all
+  /// sets of the L1 cache. With 100 channels and 4 tiles they would crowd 4 of 64.
+  public func positionStride(channels: Int, lanes: Int) -> Int {
+    ((channels * tiles * lanes + laneCount - 1) / laneCount | 1) * laneCount
   }
 
   /// Offset of the strip's first input, which is in the border for the first tiles.

@@ -5,7 +5,7 @@ extension VectorKernels {
   /// Adds lane-wise dot products of rows; see `LaneDot`.
   public func laneDot(_ dot: LaneDot) {
     var row = 0
-    #if VECTOR_WIDTH_16
+    #if REGISTERS_32
       while row + 5 <= dot.leftRows {
         dotRows(dot, parts, row, TileHeight<5>(), TileWidth<4, 1>())
         row += 5

@@ -8,25 +8,25 @@ extension VectorKernels {
     var column = 0
     while column < product.columns {
       let left = product.columns - column
-      #if VECTOR_WIDTH_16
-        if left >= 4 {
-          productRows(product, column, TileWidth<4, 1>())
-          column += 4
-        } else if left == 3 {
-          productRows(product, column, TileWidth<3, 1>())
-          column += 3
-        } else if left == 2 {
-          productRows(product, column, TileWidth<2, 1>())
-          column += 2
-        } else {
-          productRows(product, column, TileWidth<1, 1>())
-          column += 1
-        }
-      #elseif VECTOR_WIDTH_8
-        if lanes == laneCount {
+      #if VECTOR_WIDTH_16 || VECTOR_WIDTH_8
+        if parts == 2 {
           productRows(product, column, TileWidth<2, 2>())
           column += 1
-        } else if left >= 2 {
+          continue
+        }
+        #if REGISTERS_32
+          if left >= 4 {
+            productRows(product, column, TileWidth<4, 1>())
+            column += 4
+            continue
+          }
+          if left == 3 {
+            productRows(product, column, TileWidth<3, 1>())
+            column += 3
+            continue
+          }
+        #endif
+        if left >= 2 {
           productRows(product, column, TileWidth<2, 1>())
           column += 2
         } else {

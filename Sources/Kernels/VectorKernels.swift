@@ -22,7 +22,7 @@ public struct VectorKernels: KernelSet {
 
   /// `portable`, `avx2` or `avx512`.
   public var name: String {
-    #if VECTOR_WIDTH_16
+    #if REGISTERS_32
       "avx512"
     #elseif VECTOR_WIDTH_8
       "avx2"

@@ -103,7 +103,7 @@ extension VectorKernels {
   public func winogradInput(
     _ images: UnsafePointer<Float>, channels: Int, strip: WinogradStrip, transformed: UnsafeMutablePointer<Float>
   ) {
-    let positionStride = channels * strip.tiles * lanes
+    let positionStride = strip.positionStride(channels: channels, lanes: lanes)
     for channel in 0..<channels {
       let input = images + channel * strip.planeStride + strip.inputOffset
       let output = transformed + channel * strip.tiles * lanes
@@ -125,7 +125,7 @@ extension VectorKernels {
     _ products: UnsafePointer<Float>, channels: Int, strip: WinogradStrip, bias: UnsafePointer<Float>,
     images: UnsafeMutablePointer<Float>
   ) {
-    let positionStride = channels * strip.tiles * lanes
+    let positionStride = strip.positionStride(channels: channels, lanes: lanes)
     for channel in 0..<channels {
       let input = products + channel * strip.tiles * lanes
       let output = images + channel * strip.planeStride + strip.outputOffset
@@ -170,7 +170,7 @@ extension VectorKernels {
   private func outputAdjointTiles(
     channels: Int, strip: WinogradStrip, transformed: UnsafeMutablePointer<Float>, gradient: (Int) -> Vector
   ) {
-    let positionStride = channels * strip.tiles * lanes
+    let positionStride = strip.positionStride(channels: channels, lanes: lanes)
     for channel in 0..<channels {
       let input = channel * strip.planeStride + strip.outputOffset
       let output = transformed + channel * strip.tiles * lanes
@@ -203,7 +203,7 @@ extension VectorKernels {
   ) {
     let columns = 4 * strip.tiles + 2
     let scratchRow = columns * laneCount
-    let positionStride = channels * strip.tiles * lanes
+    let positionStride = strip.positionStride(channels: channels, lanes: lanes)
     for channel in 0..<channels {
       for i in 0..<6 {
         let row = strip.scratch + i * scratchRow

@@ -49,7 +49,9 @@ final class WinogradConvolution {
     kernels.winogradWeights(weights, outputs: outputs, inputs: inputs, transformed: transformedWeights.pointer)
   }
 
-  private func forEachStrip(_ body: (WinogradStrip) -> Void) {
+  private func forEachStrip(lanes: Int, _ body: (WinogradStrip) -> Void) {
+    // As many floats whatever the lanes.
+    let tilesPerStrip = tilesPerStrip * laneCount / lanes
     for tileRow in 0..<width / 4 {
       var tile = 0
       while tile < width / 4 {
@@ -66,19 +68,20 @@ final class WinogradConvolution {
   func forward(
     input: UnsafePointer<Float>, bias: UnsafePointer<Float>, output: UnsafeMutablePointer<Float>, kernels: any KernelSet
   ) {
-    forEachStrip { strip in
+    forEachStrip(lanes: kernels.lanes) { strip in
       let column = strip.tiles * kernels.lanes
       let offsets = workspace.offsets(column: column)
       // A position's products take the place of the position's before, which have served: half the cache.
       let products = workspace.inputTiles.pointer
-      let tiles = products + outputs * column
+      let positionStride = strip.positionStride(channels: inputs, lanes: kernels.lanes)
+      let tiles = products + positionStride
       kernels.winogradInput(input, channels: inputs, strip: strip, transformed: tiles)
       for position in 0..<36 {
         kernels.product(
           Product(
             weights: transformedWeights.pointer + position * outputs * inputs, rowStride: inputs, depthStride: 1,
-            inputs: tiles + position * inputs * column, offsets: offsets, columnStride: kernels.lanes,
-            outputs: products + position * outputs * column, outputRowStride: column, outputColumnStride: kernels.lanes,
+            inputs: tiles + position * positionStride, offsets: offsets, columnStride: kernels.lanes,
+            outputs: products + position * positionStride, outputRowStride: column, outputColumnStride: kernels.lanes,
             rows: outputs, depth: inputs, columns: strip.tiles, epilogue: .store))
       }
       kernels.winogradOutput(products, channels: outputs, strip: strip, bias: bias, images: output)
@@ -98,20 +101,21 @@ final class WinogradConvolution {
   ) {
     let tiles = workspace.inputTiles.pointer
     let gradients = workspace.outputTiles.pointer
-    forEachStrip { strip in
+    forEachStrip(lanes: kernels.lanes) { strip in
       let column = strip.tiles * kernels.lanes
       let offsets = workspace.offsets(column: column)
+      let positionStride = strip.positionStride(channels: inputs, lanes: kernels.lanes)
       profile.weightGradient()
       kernels.winogradOutputAdjoint(
         outputGradient, activations: output, channels: outputs, strip: strip, transformed: gradients)
       // Row 1 of A is (1, 1, 1, 1): position (1, 1) holds the sums of whole tiles.
       kernels.addColumns(
-        gradients + 7 * outputs * column, rowStride: column, columnStride: kernels.lanes, rows: outputs,
+        gradients + 7 * positionStride, rowStride: column, columnStride: kernels.lanes, rows: outputs,
         columns: strip.tiles, sums: biasSums)
       kernels.winogradInput(input, channels: inputs, strip: strip, transformed: tiles)
       for position in 0..<36 {
-        let inputTile = tiles + position * inputs * column
-        let gradient = gradients + position * outputs * column
+        let inputTile = tiles + position * positionStride
+        let gradient = gradients + position * positionStride
         profile.weightGradient()
         addWeightGradient(position, inputTile, gradient, strip.tiles, offsets, kernels)
         guard result != nil else { continue }
@@ -196,9 +200,10 @@ final class WinogradWorkspace {
   init(channels: Int, width: Int, secondLevelCache: Int) {
     self.secondLevelCache = secondLevelCache
     let tiles = Self.tilesPerStrip(channels: channels, width: width, secondLevelCache: secondLevelCache)
-    inputTiles = FloatBuffer(count: 37 * channels * tiles * laneCount)
-    outputTiles = FloatBuffer(count: 36 * channels * max(tiles * laneCount, min(channels, 1024 / channels + 1)))
-    scratch = FloatBuffer(count: 6 * (4 * tiles + 2) * laneCount)
+    let positionFloats = (channels * tiles + 1) * laneCount
+    inputTiles = FloatBuffer(count: 37 * positionFloats)
+    outputTiles = FloatBuffer(count: 36 * max(positionFloats, channels * min(channels, 1024 / channels + 1)))
+    scratch = FloatBuffer(count: 6 * (4 * min(2 * tiles, width / 4) + 2) * laneCount)
     let rowStride = (channels + laneCount - 1) / laneCount * laneCount
     rows = FloatBuffer(count: tiles * laneCount * rowStride)
     channelOffsets = (0...2 * tiles).map { halves in

@@ -45,15 +45,17 @@ import Testing
       for (first, tiles) in [(0, 2), (2, 1)] {
         let strip = strip(row, first, tiles, scratch)
         let column = tiles * laneCount
-        let tile = FloatBuffer(count: 36 * inputs * column)
-        let products = FloatBuffer(count: 36 * outputs * column)
+        let tileStride = strip.positionStride(channels: inputs, lanes: laneCount)
+        let productStride = strip.positionStride(channels: outputs, lanes: laneCount)
+        let tile = FloatBuffer(count: 36 * tileStride)
+        let products = FloatBuffer(count: 36 * productStride)
         kernels.winogradInput(input.pointer, channels: inputs, strip: strip, transformed: tile.pointer)
         for position in 0..<36 {
           for output in 0..<outputs {
             for index in 0..<column {
-              products[(position * outputs + output) * column + index] = (0..<inputs).reduce(0) { sum, channel in
+              products[position * productStride + output * column + index] = (0..<inputs).reduce(0) { sum, channel in
                 sum + transformed[(position * outputs + output) * inputs + channel]
-                  * tile[(position * inputs + channel) * column + index]
+                  * tile[position * tileStride + channel * column + index]
               }
             }
           }
@@ -92,7 +94,7 @@ import Testing
     for row in 0..<Self.width / 4 {
       for (first, tiles) in [(0, 2), (2, 1)] {
         let strip = strip(row, first, tiles, scratch)
-        let transformed = FloatBuffer(count: 36 * 2 * tiles * laneCount)
+        let transformed = FloatBuffer(count: 36 * strip.positionStride(channels: 2, lanes: laneCount))
         let y = randomBuffer(transformed.count, seed: UInt64(10 + row * 2 + first))
         kernels.winogradInput(x.pointer, channels: 2, strip: strip, transformed: transformed.pointer)
         sum += dot(transformed, y)
@@ -108,7 +110,7 @@ import Testing
     let scratch = scratch()
     let strip = strip(1, 0, 3, scratch)
     // Positive sums: there the leaky ReLU is the identity and the whole map is linear.
-    let products = FloatBuffer(count: 36 * 2 * 3 * laneCount)
+    let products = FloatBuffer(count: 36 * strip.positionStride(channels: 2, lanes: laneCount))
     let noise = randomBuffer(products.count, seed: 20)
     for index in 0..<products.count { products[index] = noise[index] * 0.01 }
     let bias = FloatBuffer(count: 2)
