@@ -109,7 +109,9 @@ private func productTile<let rows: Int, let vectors: Int, let parts: Int>(
   case .store, .bias: break
   case .accumulate:
     for r in 0..<rows {
-      for v in 0..<vectors { sums[r][v] += load(outputs + r * outputRowStride + vectorOffset(v, outputColumnStride, parts)) }
+      for v in 0..<vectors {
+        sums[r][v] += load(outputs + r * outputRowStride + vectorOffset(v, outputColumnStride, parts))
+      }
     }
   case .biasLeakyReLU:
     for r in 0..<rows { for v in 0..<vectors { sums[r][v] = leakyReLU(sums[r][v]) } }
@@ -129,7 +131,9 @@ private func productTile<let rows: Int, let vectors: Int, let parts: Int>(
     return
   }
   for r in 0..<rows {
-    for v in 0..<vectors { store(sums[r][v], to: outputs + r * outputRowStride + vectorOffset(v, outputColumnStride, parts)) }
+    for v in 0..<vectors {
+      store(sums[r][v], to: outputs + r * outputRowStride + vectorOffset(v, outputColumnStride, parts))
+    }
   }
 }
 

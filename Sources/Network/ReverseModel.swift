@@ -174,7 +174,8 @@ public final class ReverseModel {
     _ group: Int, _ parameters: FloatBuffer, _ noisy: UnsafePointer<Float>,
     _ dropout: (masks: Dropout, indices: UnsafePointer<UInt32>)? = nil, _ kernels: any KernelSet
   ) {
-    convolutions.forward(parameters.pointer, noisy: noisy, features: features.pointer, dropout: dropout, kernels: kernels)
+    convolutions.forward(
+      parameters.pointer, noisy: noisy, features: features.pointer, dropout: dropout, kernels: kernels)
     guard let dense else { return }
     copying.begin()
     let output = dense.output(group: group)

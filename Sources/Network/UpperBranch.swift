@@ -174,7 +174,8 @@ final class UpperBranch {
     withUnsafeTemporaryAllocation(of: Float.self, capacity: laneCount) { rowDivergence in
       guard let rowSums = rowDivergence.baseAddress else { return }
       for y in 0..<width {
-        forwardRow(parameters, features, y, readouts: readoutRow.pointer, stride: pixels, dropout: dropout, kernels: kernels)
+        forwardRow(
+          parameters, features, y, readouts: readoutRow.pointer, stride: pixels, dropout: dropout, kernels: kernels)
         objectiveProfile.begin()
         rowSums.update(repeating: 0, count: laneCount)
         for color in 0..<colors {
