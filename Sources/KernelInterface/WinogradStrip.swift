@@ -27,8 +27,10 @@ public struct WinogradStrip {
     self.scratch = scratch
   }
 
-  /// Floats between positions of the transformed tiles: an odd number of cache lines, so that a tile's 36 spread over all
-  /// sets of the L1 cache. With 100 channels and 4 tiles they would crowd 4 of 64.
+  /// Floats between positions of the transformed tiles.
+  ///
+  /// An odd number of cache lines, so that a tile's 36 positions spread over all sets of the L1 cache: with 100 channels and
+  /// 4 tiles they would crowd 4 of 64.
   public func positionStride(channels: Int, lanes: Int) -> Int {
     ((channels * tiles * lanes + laneCount - 1) / laneCount | 1) * laneCount
   }
