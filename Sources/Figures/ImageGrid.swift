@@ -33,8 +33,12 @@ public struct ImageGrid: Sendable {
   public var columns: Int { fixedColumns ?? max(1, Int(Double(count).squareRoot().rounded(.up))) }
   /// Rows of images.
   public var rows: Int { max(1, (count + columns - 1) / columns) }
-  /// Image pixels to one picture element, so that pictures are 500 to 800 wide where images are small.
-  public var magnification: Int { max(1, 640 / (columns * (width + 1) + 1)) }
+  /// Image pixels to one picture element, so that pictures are 500 to 800 wide where images are small, and wider ones, up to
+  /// 1300, still large enough to be looked at.
+  public var magnification: Int {
+    let width = columns * (width + 1) + 1
+    return max(1, 640 / width, min(3, 1300 / width))
+  }
 
   /// The 8-bit level of a value: 0 → 0, ½ → 128, 1 → 255.
   public static func level(of value: Float) -> UInt8 {

@@ -1,4 +1,5 @@
 import Diffusion
+import Foundation
 import KernelInterface
 import Tensors
 import Testing
@@ -30,6 +31,20 @@ final class NoiseNetwork: ReadoutNetwork {
 }
 
 @Suite struct BrightnessFactorTests {
+  @Test("the example of docs/POSTERIORS.md is the one that is tested here, in at most 30 lines")
+  func documentation() throws {
+    let source = URL(fileURLWithPath: #filePath)
+    let tree = source.deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+    let page = try String(contentsOf: tree.appendingPathComponent("docs/POSTERIORS.md"), encoding: .utf8)
+    let block = try #require(page.split(separator: "```swift\n").last?.split(separator: "```").first)
+    #expect(block.count { $0 == "\n" } <= 30)
+    // The formatter has its own mind about the space before comments.
+    let space = /\ +\/\//
+    #expect(
+      try String(contentsOf: source, encoding: .utf8).replacing(space, with: " //").contains(
+        block.replacing(space, with: " //")))
+  }
+
   @Test(
     "samples get the brightness that is asked for; without the factor they do not", arguments: [-0.5, 0, 2] as [Float])
   func brightness(_ wanted: Float) throws {

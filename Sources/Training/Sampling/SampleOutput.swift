@@ -82,8 +82,10 @@ struct SampleOutput {
     return (mean, deviation)
   }
 
-  /// Whole pictures with all that belongs to them side by side, several in a row until the grid is about square.
-  private var gridColumns: Int {
+  /// Whole pictures with all that belongs to them side by side, several in a row until the grid is about square; nil for a
+  /// single picture, whose samples may be many.
+  private var gridColumns: Int? {
+    guard pictureCount > 1 || tiles.count <= 8 else { return nil }
     let perPicture = tiles.count / max(1, pictureCount)
     let side = (Double(pictureCount) / Double(perPicture)).squareRoot()
     return perPicture * max(1, Int(side.rounded()))

@@ -1,0 +1,109 @@
+import Foundation
+import TestSupport
+import Testing
+
+extension CommandTests {
+  /// A disk that is really full: a file system in memory, which only root can mount.
+  @Suite(.enabled(if: TinyDisk.isPossible, "mounting a small file system needs root"))
+  struct FullDiskTests {
+    private let text = "no space left on device"
+
+    @Test("samples and numbers that do not fit: one line, nothing half-written")
+    func outputs() throws {
+      let small = try SmallRun()
+      try small.train("run", ["--epochs", "1"])
+      let checkpoint = small.path("runs/run/checkpoints/epoch-0001.safetensors")
+      let disk = try TinyDisk(in: small, kilobytes: 8)
+      let sample = ["dpm-sample", checkpoint, "--count", "100", "--batch-size", "50", "--output"]
+      let evaluate = ["dpm-evaluate", checkpoint, "--split", "train"]
+      for command in [
+        sample + [disk.file("x.png")], sample + [disk.file("x.npy")], sample + [disk.file("x.gif")],
+        evaluate + ["--per-image", disk.file("x.csv")], evaluate + ["--per-step", disk.file("x.csv")],
+      ] {
+        let program = try builtExecutable(command[0])
+        let result = try mpirun(ranks: 2, program, arguments: Array(command.dropFirst()))
+        let lines = result.errors.split(separator: "\n").filter { $0.hasPrefix("error:") }
+        #expect(result.status == 1 && lines.count == 1, "\(command): \(result.errors)")
+        #expect(lines.first?.hasPrefix("error: \(disk.path)/x.") == true && lines.first?.hasSuffix(text) == true)
+        // Of several files the first may have had room.
+        let left = try disk.contents()
+        #expect(left.allSatisfy { $0 == "x.csv" }, "\(left)")
+        unlink(disk.file("x.csv"))
+      }
+    }
+
+    @Test(
+      "a run on a disk that fills up ends with one line, keeps its checkpoint, and goes on when there is room",
+      arguments: [1, 2])
+    func training(ranks: Int) throws {
+      let small = try SmallRun()
+      let disk = try TinyDisk(in: small, kilobytes: 8192)
+      let program = try builtExecutable("dpm-train")
+      func train(_ epochs: Int, _ more: String...) throws -> ProcessResult {
+        let arguments =
+          small.arguments("run", ["--epochs", "\(epochs)", "--ext-every-n", "1"]).map {
+            $0 == small.path("runs") ? disk.file("runs") : $0
+          } + more
+        return try ranks == 1
+          ? run(program, arguments: arguments) : mpirun(ranks: ranks, program, arguments: arguments)
+      }
+      #expect(try train(2).status == 0)
+      let checkpoints = disk.file("runs/run/checkpoints")
+      let newest = try Data(contentsOf: URL(fileURLWithPath: "\(checkpoints)/epoch-0002.safetensors"))
+      // Room for lines, not for a checkpoint.
+      try disk.fill(leaving: 40)
+      let result = try train(4, "--resume")
+      let lines = result.errors.split(separator: "\n").filter { $0.hasPrefix("error:") }
+      #expect(result.status == 1 && lines.count == 1, "\(result.errors)")
+      #expect(lines.first?.contains("epoch-0003.safetensors: \(text)") == true, "\(result.errors)")
+      #expect(
+        try FileManager.default.contentsOfDirectory(atPath: checkpoints).sorted() == [
+          "epoch-0001.safetensors", "epoch-0002.safetensors",
+        ])
+      #expect(try Data(contentsOf: URL(fileURLWithPath: "\(checkpoints)/epoch-0002.safetensors")) == newest)
+      try disk.empty()
+      #expect(try train(4, "--resume").status == 0)
+      #expect(FileManager.default.fileExists(atPath: "\(checkpoints)/epoch-0004.safetensors"))
+    }
+  }
+}
+
+/// A small file system in memory, unmounted when the test ends.
+private final class TinyDisk {
+  let path: String
+  private let run: SmallRun
+
+  /// Whether this process may mount one.
+  static let isPossible: Bool = {
+    guard getuid() == 0, let folder = try? TemporaryFolder() else { return false }
+    guard
+      (try? TestSupport.run("mount", arguments: ["-t", "tmpfs", "-o", "size=8k", "tmpfs", folder.path]).status) == 0
+    else { return false }
+    _ = try? TestSupport.run("umount", arguments: [folder.path])
+    return true
+  }()
+
+  init(in run: SmallRun, kilobytes: Int) throws {
+    self.run = run
+    path = run.path("disk")
+    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+    let result = try TestSupport.run("mount", arguments: ["-t", "tmpfs", "-o", "size=\(kilobytes)k", "tmpfs", path])
+    try #require(result.status == 0, "\(result.errors)")
+  }
+
+  deinit { _ = try? TestSupport.run("umount", arguments: ["-l", path]) }
+
+  func file(_ name: String) -> String { "\(path)/\(name)" }
+
+  func contents() throws -> [String] { try FileManager.default.contentsOfDirectory(atPath: path) }
+
+  /// Takes all room but some kilobytes.
+  func fill(leaving kilobytes: Int) throws {
+    var status = statvfs()
+    try #require(statvfs(path, &status) == 0)
+    let free = Int(status.f_bavail) * Int(status.f_frsize) - kilobytes << 10
+    try Data(count: free).write(to: URL(fileURLWithPath: file("filler")))
+  }
+
+  func empty() throws { try FileManager.default.removeItem(atPath: file("filler")) }
+}
