@@ -28,6 +28,8 @@ struct Rehearsal {
   /// - Parameter folder: Rank 0's: where the run would be.
   func run(folder: RunFolder?, console: RunConsole) throws {
     let measurement = try measure()
+    // As checkpoints and evaluations do: then all ranks have all of the state, and take the most memory.
+    try step.gather(state)
     let hosts = try HostReport(communicator, threads: configuration.distributed.threads)
     guard communicator.isRankZero, let folder else { return }
     for (name, text) in costs(measurement, hosts) + files(folder) {
