@@ -133,7 +133,8 @@ let package = Package(
     .target(
       // Optimized in debug builds too: the reference model's plain loops would take minutes.
       name: "TestSupport", dependencies: ["Network", "Tensors"], path: "Tests/TestSupport",
-      resources: [.copy("Goldens"), .copy("Scripts")], swiftSettings: strict + [.unsafeFlags(["-O"])]),
+      resources: [.copy("Goldens"), .copy("Pictures"), .copy("Scripts")], swiftSettings: strict + [.unsafeFlags(["-O"])]
+    ),
     .executableTarget(
       name: "rank-worker", dependencies: ["Collectives", "Network", "Tensors", "Training"], path: "Tests/rank-worker",
       swiftSettings: strict),
@@ -148,6 +149,7 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(
       name: "CollectivesTests", dependencies: ["Collectives", "TestSupport", "rank-worker"], swiftSettings: strict),
+    .testTarget(name: "PicturesTests", dependencies: ["Pictures", "Tensors", "TestSupport"], swiftSettings: strict),
     .testTarget(name: "FiguresTests", dependencies: ["Figures", "Tensors", "TestSupport"], swiftSettings: strict),
     .testTarget(name: "ReportsTests", dependencies: ["Reports", "TestSupport"], swiftSettings: strict),
     .testTarget(

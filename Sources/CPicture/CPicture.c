@@ -1,11 +1,18 @@
 #include "CPicture.h"
 
 #include <gdk-pixbuf/gdk-pixbuf.h>
+#include <stdint.h>
 #include <stdlib.h>
 
 // In C, because GLib's headers are macros upon macros.
 int cpicture_read(const char *path, cpicture *picture, char *reason, int capacity) {
   GError *error = NULL;
+  int width = 0, height = 0;
+  // Before anything is decoded: a small file can claim any size.
+  if (gdk_pixbuf_get_file_info(path, &width, &height) && (int64_t)width * height > CPICTURE_MOST_PIXELS) {
+    g_snprintf(reason, (gulong)capacity, "%d x %d pixels, more than 2^27", width, height);
+    return 1;
+  }
   GdkPixbuf *stored = gdk_pixbuf_new_from_file(path, &error);
   if (!stored) {
     g_strlcpy(reason, error ? error->message : "no picture", (gsize)capacity);

@@ -71,6 +71,18 @@ public struct ImageDataset: Sendable {
     storage = .stored(PixelMemory(memory, offset: offset))
   }
 
+  /// Says that images of a mapped file will be asked for soon, so that they can be read meanwhile.
+  public func willNeed(_ images: Range<Int>) {
+    guard case .stored(let memory) = storage else { return }
+    memory.advise(.soon, images.lowerBound * shape.elements..<images.upperBound * shape.elements)
+  }
+
+  /// Says that images of a mapped file will be asked for in no order.
+  func willBeScattered() {
+    guard case .stored(let memory) = storage else { return }
+    memory.advise(.scattered, 0..<count * shape.elements)
+  }
+
   /// A data set of images that are drawn whenever they are asked for.
   ///
   /// - Parameters:
@@ -97,6 +109,7 @@ public struct ImageDataset: Sendable {
     let range = images.lowerBound * shape.elements..<images.upperBound * shape.elements
     switch storage {
     case .stored(let memory):
+      memory.advise(.soon, range)
       return try withExtendedLifetime(memory) { () throws(Failure) in
         try body(UnsafeBufferPointer(start: memory.start + range.lowerBound, count: range.count))
       }
@@ -140,7 +153,8 @@ final class PixelMemory: @unchecked Sendable {
   /// The first pixel of the first image; nobody writes here any more.
   let start: UnsafePointer<UInt8>
   /// What the pixels are part of, if other processes have it too.
-  let mapping: MappedMemory?
+  private let mapping: MappedMemory?
+  private let offset: Int
 
   /// A copy of some pixels.
   init(copying pixels: [UInt8]) {
@@ -149,6 +163,7 @@ final class PixelMemory: @unchecked Sendable {
     guard let first = copy.baseAddress else { preconditionFailure("a data set has pixels") }
     start = UnsafePointer(first)
     mapping = nil
+    offset = 0
   }
 
   /// Bytes of shared memory, from an offset on.
@@ -156,6 +171,12 @@ final class PixelMemory: @unchecked Sendable {
     guard let first = memory.bytes.baseAddress else { preconditionFailure("a data set has pixels") }
     start = UnsafePointer((first + offset).assumingMemoryBound(to: UInt8.self))
     mapping = memory
+    self.offset = offset
+  }
+
+  /// Tells the system how pixels will be read.
+  func advise(_ access: MappedMemory.Access, _ range: Range<Int>) {
+    mapping?.advise(access, offset + range.lowerBound..<offset + range.upperBound)
   }
 
   deinit { if mapping == nil { start.deallocate() } }

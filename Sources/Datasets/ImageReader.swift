@@ -39,6 +39,9 @@ public final class ImageReader {
     }
   }
 
+  /// Says that an image will be asked for soon: what lies on a disk is read meanwhile.
+  public func willNeed(_ index: Int) { dataset.willNeed(index..<index + 1) }
+
   /// The images in use, where they are drawn.
   var drawnImages: UnsafeBufferPointer<UInt8> { UnsafeBufferPointer(start: room.pointer, count: room.count) }
 }

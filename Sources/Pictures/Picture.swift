@@ -26,18 +26,22 @@ public struct Picture: Sendable {
   ///
   /// - Throws: `InputError` with the file and the decoder's reason.
   public init(contentsOf path: String) throws(InputError) {
-    var status = stat()
-    guard stat(path, &status) == 0 else {
-      throw InputError(path, found: String(cString: strerror(errno)).lowercased(), expected: "a picture")
-    }
-    guard status.st_mode & S_IFMT == S_IFREG else {
-      throw InputError(path, found: "a folder or device", expected: "a picture's file")
-    }
+    try self.init(contentsOf: path.utf8CString.map { $0 }, named: path)
+  }
+
+  /// Decodes a file whose name may be no text.
+  ///
+  /// - Parameters:
+  ///   - path: Its path, with a zero at the end.
+  ///   - name: What errors call it.
+  /// - Throws: `InputError` with `name` and the reason: no such file, no picture, cut short, of more than 2²⁷ pixels.
+  public init(contentsOf path: [CChar], named name: String) throws(InputError) {
+    try Self.requireWhole(path, name)
     var decoded = cpicture()
     var reason = [CChar](repeating: 0, count: 256)
     guard cpicture_read(path, &decoded, &reason, Int32(reason.count)) == 0, let pixels = decoded.rgb else {
       let text = String(decoding: reason.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-      throw InputError(path, found: "no picture that can be decoded (\(text))", expected: "a JPEG or PNG")
+      throw InputError(name, found: "no picture that can be decoded (\(text))", expected: "a JPEG or PNG")
     }
     defer { free(pixels) }
     width = Int(decoded.width)
@@ -45,36 +49,23 @@ public struct Picture: Sendable {
     rgb = Array(UnsafeBufferPointer(start: pixels, count: 3 * width * height))
   }
 
-  /// The whole picture in the middle of a black square, scaled by a bicubic filter; itself where it fits already.
-  public func fitted(toSquare side: Int) -> Picture {
-    guard width != side || height != side else { return self }
-    let scale = Double(side) / Double(max(width, height))
-    let source = surface()
-    var pixels = [UInt8](repeating: 0, count: side * side * 4)
-    pixels.withUnsafeMutableBufferPointer { buffer in
-      let target = cairo_image_surface_create_for_data(
-        buffer.baseAddress, CAIRO_FORMAT_RGB24, Int32(side), Int32(side), Int32(4 * side))
-      let context = cairo_create(target)
-      let (columns, rows) = (Double(width) * scale, Double(height) * scale)
-      cairo_rectangle(context, (Double(side) - columns) / 2, (Double(side) - rows) / 2, columns, rows)
-      cairo_clip(context)
-      cairo_translate(context, (Double(side) - columns) / 2, (Double(side) - rows) / 2)
-      cairo_scale(context, scale, scale)
-      cairo_set_source_surface(context, source.surface, 0, 0)
-      cairo_pattern_set_filter(cairo_get_source(context), CAIRO_FILTER_BEST)
-      // What lies beyond the picture's edge repeats it, or black would bleed in.
-      cairo_pattern_set_extend(cairo_get_source(context), CAIRO_EXTEND_PAD)
-      cairo_paint(context)
-      cairo_destroy(context)
-      cairo_surface_destroy(target)
+  private static func requireWhole(_ path: [CChar], _ name: String) throws(InputError) {
+    // Not blocking: what is called a picture may be a pipe.
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+    guard descriptor >= 0 else { throw InputError(systemFault: name, expected: "a picture") }
+    defer { close(descriptor) }
+    var status = stat()
+    guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+      throw InputError(name, found: "a folder or device", expected: "a picture's file")
     }
-    cairo_surface_destroy(source.surface)
-    source.data.deallocate()
-    var rgb: [UInt8] = []
-    for pixel in 0..<side * side {
-      for channel in 0..<3 { rgb.append(pixels[4 * pixel + 2 - channel]) }
+    guard status.st_size > 0 else { throw InputError(name, found: "an empty file", expected: "a JPEG or PNG") }
+    guard let start = mmap(nil, Int(status.st_size), PROT_READ, MAP_PRIVATE, descriptor, 0), start != MAP_FAILED else {
+      throw InputError(systemFault: name)
     }
-    return Picture(width: side, height: side, rgb: rgb)
+    defer { munmap(start, Int(status.st_size)) }
+    guard !PictureEnd.isMissing(UnsafeRawBufferPointer(start: start, count: Int(status.st_size))) else {
+      throw InputError(name, found: "a picture that is cut short", expected: "a whole JPEG or PNG")
+    }
   }
 
   /// The negative: white for black.
@@ -88,17 +79,5 @@ public struct Picture: Sendable {
       let (red, green, blue) = (Int(rgb[3 * pixel]), Int(rgb[3 * pixel + 1]), Int(rgb[3 * pixel + 2]))
       return UInt8((299 * red + 587 * green + 114 * blue + 500) / 1000)
     }
-  }
-
-  private func surface() -> (surface: OpaquePointer?, data: UnsafeMutablePointer<UInt8>) {
-    let data = UnsafeMutablePointer<UInt8>.allocate(capacity: 4 * width * height)
-    for pixel in 0..<width * height {
-      // Cairo's RGB24 is a native integer: blue first on little-endian machines.
-      (data[4 * pixel], data[4 * pixel + 1]) = (rgb[3 * pixel + 2], rgb[3 * pixel + 1])
-      (data[4 * pixel + 2], data[4 * pixel + 3]) = (rgb[3 * pixel], 255)
-    }
-    let surface = cairo_image_surface_create_for_data(
-      data, CAIRO_FORMAT_RGB24, Int32(width), Int32(height), Int32(4 * width))
-    return (surface, data)
   }
 }

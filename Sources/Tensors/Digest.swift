@@ -20,9 +20,12 @@ public struct Digest: Sendable {
     additive = adler32_z(additive, start, bytes.count)
   }
 
-  /// 16 hexadecimal digits that depend on every byte.
+  /// 64 bits that depend on every byte.
+  public var value: UInt64 { UInt64(cyclic) << 32 | UInt64(additive) }
+
+  /// The same as 16 hexadecimal digits.
   public var hexadecimal: String {
-    let digits = String(UInt64(cyclic) << 32 | UInt64(additive), radix: 16)
+    let digits = String(value, radix: 16)
     return String(repeating: "0", count: 16 - digits.count) + digits
   }
 

@@ -34,6 +34,8 @@ public struct Configuration: Equatable, Sendable {
     public var path: String?
     /// Whether nothing may be downloaded.
     public var isOffline = false
+    /// Whether a single picture of a folder that cannot be decoded is an error.
+    public var isStrict = false
   }
 
   /// The recipe (model.md, "Training recipe").

@@ -87,6 +87,7 @@ struct ConfigurationKey: Sendable {
       parse: { text, subject throws(InputError) in try DatasetName(text, subject: subject) }),
     .text("dataset.path", \.dataset.path, .path, "folder of its files; null: DPM_DATA_DIR, or downloaded ones"),
     .boolean("dataset.offline", \.dataset.isOffline, "download nothing"),
+    .boolean("dataset.strict", \.dataset.isStrict, "end at the first picture that cannot be decoded"),
   ]
 
   private static let training: [ConfigurationKey] = [

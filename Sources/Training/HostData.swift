@@ -26,6 +26,19 @@ struct HostData {
             configuration.dataset.name.shape(width: configuration.spatialWidth, colors: configuration.colorCount)))
       }
     }
+    switch configuration.dataset.name {
+    case .images, .imagenet:
+      let folder = try communicator.agree("find the pictures") {
+        try PictureFolder(configuration, on: communicator, console: console)
+      }
+      let pictures = try folder.load()
+      return try share(pictures.map(HostData.init), memory: pictures?.memory, on: communicator) {
+        throw InputError(
+          "the cache of decoded pictures", found: "a rank that cannot map the file of its host's first rank",
+          expected: "ranks of one host that see each other's /proc")
+      }
+    case .mnist, .cifar10, .procedural: break
+    }
     let dataset = try configuration.dataset.provided(on: communicator, console: console)
     let topology = communicator.topology
     let leader = topology.hostLeaders[communicator.rank]
@@ -33,19 +46,31 @@ struct HostData {
     var own = try communicator.agree("load the data set", ranksAtWork: topology.hostCount) {
       try leader == communicator.rank ? HostData(dataset) : nil
     }
-    guard communicator.rankCount > 1 else { return try own ?? HostData(dataset) }
+    let memory = isShared ? own?.moveToSharedMemory() : nil
+    return try share(own, memory: memory, on: communicator) { try HostData(dataset) }
+  }
 
-    var memory: MappedMemory?
-    if isShared, own != nil { memory = own?.moveToSharedMemory() }
+  /// Maps the data of each host's lowest rank on its other ranks; collective.
+  ///
+  /// - Parameters:
+  ///   - own: The data; nil on other ranks.
+  ///   - memory: What others can map; nil where there is no such memory.
+  ///   - alone: Reads a rank's own copy, where it can map nothing.
+  private static func share(
+    _ own: HostData?, memory: MappedMemory?, on communicator: Communicator, alone: () throws -> HostData
+  ) throws -> HostData {
+    guard communicator.rankCount > 1 else { return try own ?? alone() }
     let offer = try own.flatMap { own in
       try memory.map { try JSONEncoder().encode(Offer(own, memory: $0)) }
     }
     let offers = try communicator.gather(Array(offer ?? Data()))
-    let attached = try communicator.agree("map the data set") {
-      try own ?? Offer.attached(offers[leader]) ?? HostData(dataset)
-    }
-    own = nil
-    return attached
+    let leader = communicator.topology.hostLeaders[communicator.rank]
+    return try communicator.agree("map the data set") { try own ?? Offer.attached(offers[leader]) ?? alone() }
+  }
+
+  /// Of pictures all is known since they were decoded.
+  private init(_ pictures: CachedPictures) {
+    self.init(data: pictures.data, standardization: pictures.standardization, digest: pictures.digest)
   }
 
   /// Reads this process's own copy.
@@ -77,8 +102,7 @@ struct HostData {
     }
     guard
       let shared = try? TrainingData(
-        train: ImageDataset(name: train.name, shape: train.shape, count: train.count, memory: memory, offset: 0),
-        test: ImageDataset(name: test.name, shape: test.shape, count: test.count, memory: memory, offset: trainBytes))
+        name: train.name, shape: train.shape, trainCount: train.count, testCount: test.count, memory: memory)
     else { preconditionFailure("the sets fitted each other before they moved") }
     data = shared
     return memory
@@ -90,6 +114,7 @@ private struct Offer: Codable {
   var process: Int32
   var descriptor: Int32
   var bytes: Int
+  var isFile: Bool
   var name: String
   var colors: Int
   var width: Int
@@ -104,6 +129,7 @@ private struct Offer: Codable {
     process = getpid()
     descriptor = memory.descriptor
     bytes = memory.bytes.count
+    isFile = memory.isFile
     name = train.name
     colors = train.shape.colors
     width = train.shape.width
@@ -118,16 +144,14 @@ private struct Offer: Codable {
   static func attached(_ encoded: [UInt8]) throws -> HostData? {
     guard !encoded.isEmpty else { return nil }
     let offer = try JSONDecoder().decode(Offer.self, from: Data(encoded))
-    guard let memory = MappedMemory(of: offer.process, descriptor: offer.descriptor, count: offer.bytes) else {
-      return nil
-    }
+    guard
+      let memory = MappedMemory(
+        of: offer.process, descriptor: offer.descriptor, count: offer.bytes, isFile: offer.isFile)
+    else { return nil }
     let shape = ImageShape(colors: offer.colors, height: offer.width, width: offer.width)
     return HostData(
       data: try TrainingData(
-        train: ImageDataset(name: offer.name, shape: shape, count: offer.trainCount, memory: memory, offset: 0),
-        test: ImageDataset(
-          name: offer.name, shape: shape, count: offer.testCount, memory: memory,
-          offset: offer.trainCount * shape.elements)),
+        name: offer.name, shape: shape, trainCount: offer.trainCount, testCount: offer.testCount, memory: memory),
       standardization: Standardization(scale: offer.scale, shift: offer.shift), digest: offer.digest)
   }
 }

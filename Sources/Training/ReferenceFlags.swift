@@ -17,6 +17,7 @@ extension ConfigurationAssignment {
     ("--seed", "training.seed"),
     ("--data-dir", "dataset.path"),
     ("--offline", "dataset.offline"),
+    ("--strict", "dataset.strict"),
     ("--name", "output.name"),
     ("--threads", "distributed.threads"),
     ("--timeout", "distributed.timeout"),

@@ -102,6 +102,10 @@ final class StepWorker {
       images.count = 0
       for (lane, position) in range.enumerated() {
         let index = Int(order[positions.lowerBound + position])
+        // The same place of the next minibatch.
+        if positions.upperBound + position < order.count {
+          reader.willNeed(Int(order[positions.upperBound + position]))
+        }
         images.append(
           pixels: reader.image(at: index, visit: epoch, place: lane), index: index, time: Int(times[position]))
       }

@@ -81,6 +81,8 @@ struct TrainCommand: RankedCommand {
   var dataDir: String?
   @Flag(help: "Download nothing; without it, published data sets that are nowhere are.")
   var offline = false
+  @Flag(help: "End at the first picture of a folder that cannot be decoded; without it up to 1 % are left out.")
+  var strict = false
   @Option(help: "Threads of a rank.")
   var threads: String?
   @Option(
@@ -132,6 +134,7 @@ struct TrainCommand: RankedCommand {
       ("--reduction", reduction),
       ("--wire-precision", wirePrecision), ("--name", name),
       ("--plot-before-training", plotBeforeTraining ? "true" : nil), ("--offline", offline ? "true" : nil),
+      ("--strict", strict ? "true" : nil),
       ("--tensorboard", tensorboard ? "true" : nil),
     ]
     var assignments =

@@ -7,10 +7,10 @@ import Testing
   func mapping() throws {
     let memory = try #require(MappedMemory(count: 10_000))
     memory.bytes[9_999] = 42
-    let other = try #require(MappedMemory(of: getpid(), descriptor: memory.descriptor, count: 10_000))
+    let other = try #require(MappedMemory(of: getpid(), descriptor: memory.descriptor, count: 10_000, isFile: false))
     #expect(other.bytes[9_999] == 42 && other.bytes[0] == 0)
-    #expect(MappedMemory(of: getpid(), descriptor: memory.descriptor, count: 10_001) == nil)
-    #expect(MappedMemory(of: 0, descriptor: memory.descriptor, count: 10_000) == nil)
+    #expect(MappedMemory(of: getpid(), descriptor: memory.descriptor, count: 10_001, isFile: false) == nil)
+    #expect(MappedMemory(of: 0, descriptor: memory.descriptor, count: 10_000, isFile: false) == nil)
   }
 
   @Test("a large buffer is aligned and zero, and keeps what is not released")

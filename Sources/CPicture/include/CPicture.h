@@ -1,6 +1,9 @@
 #ifndef CPICTURE_H
 #define CPICTURE_H
 
+/// Pixels that a picture may have: 134 million, decoded 400 MB.
+#define CPICTURE_MOST_PIXELS ((int64_t)1 << 27)
+
 /// Pixels of a decoded picture; free `rgb` with free().
 typedef struct {
   int width;
