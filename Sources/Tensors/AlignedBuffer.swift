@@ -53,22 +53,29 @@ public final class AlignedBuffer<Element: BitwiseCopyable> {
 
   /// Gives the memory of all elements outside of `ranges` back to the system where it can be; they may become zero.
   ///
+  /// From here on the buffer has small pages: the system would fill holes up to huge ones again, in the background.
+  ///
   /// - Parameter ranges: In any order.
   public func release(outside ranges: [Range<Int>]) {
     guard mapping != nil else { return }
+    var holes: [UnsafeMutableRawBufferPointer] = []
     var start = 0
     for range in ranges.sorted(by: { $0.lowerBound < $1.lowerBound }) {
-      release(start..<range.lowerBound)
+      holes += pages(start..<range.lowerBound)
       start = max(start, range.upperBound)
     }
-    release(start..<count)
+    holes += pages(start..<count)
+    guard !holes.isEmpty else { return }
+    madvise(pointer, count * MemoryLayout<Element>.stride, MADV_NOHUGEPAGE)
+    for hole in holes { madvise(hole.baseAddress, hole.count, MADV_DONTNEED) }
   }
 
-  private func release(_ range: Range<Int>) {
+  /// The whole pages within a range, in one piece or none.
+  private func pages(_ range: Range<Int>) -> [UnsafeMutableRawBufferPointer] {
     let page = Int(sysconf(Int32(_SC_PAGESIZE)))
     let first = UnsafeMutableRawPointer(pointer + range.lowerBound).alignedUp(toMultipleOf: page)
     let end = UnsafeMutableRawPointer(pointer + range.upperBound).alignedDown(toMultipleOf: page)
-    if end > first { madvise(first, end - first, MADV_DONTNEED) }
+    return end > first ? [UnsafeMutableRawBufferPointer(start: first, count: end - first)] : []
   }
 
   /// The elements, for code that checks bounds.
