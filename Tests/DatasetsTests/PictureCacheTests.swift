@@ -68,7 +68,7 @@ import Testing
       _ = try? cache.contents(listing: "now")
     }
     let text = String(decoding: whole.dropFirst(20), as: UTF8.self)
-    let other = text.replacingOccurrences(of: "\"version\":1", with: "\"version\":2")
+    let other = text.replacingOccurrences(of: "\"version\":2", with: "\"version\":1")
     #expect(other != text)
     _ = try folder.write(Array(whole.prefix(20)) + Array(other.utf8), as: name)
     #expect(try cache.contents(listing: "now") == nil)

@@ -70,6 +70,15 @@ import Testing
     }
   }
 
+  @Test("the first pictures of both sets come from all subfolders")
+  func shuffled() throws {
+    try write((0..<400).map { "\($0 / 40)/\($0).jpg" })
+    let listing = try PictureListing(of: folder.path)
+    for names in [listing.names[..<listing.trainCount], listing.names[listing.trainCount...]] {
+      #expect(Set(names.prefix(30).map(\.first)).count > 7)
+    }
+  }
+
   @Test("of few pictures both sets have some", arguments: 2...12)
   func few(count: Int) throws {
     try write((0..<count).map { "\($0).jpg" })

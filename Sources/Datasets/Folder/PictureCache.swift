@@ -40,8 +40,8 @@ public struct PictureCache: Sendable {
     var skipped: [Skipped]
   }
 
-  /// To be raised whenever the same files would give other pixels.
-  static let version = 1
+  /// To be raised whenever the same files would give other pixels, or in another order.
+  static let version = 2
   static let mark = Array("DPMimage".utf8)
 
   /// The cache of a folder's pictures in one shape.

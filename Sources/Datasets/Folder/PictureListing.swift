@@ -6,11 +6,14 @@ public import Tensors
   import Musl
 #endif
 
-/// The pictures of a folder and its subfolders, in an order of its own, and which of them are tested with.
+/// The pictures of a folder and its subfolders, shuffled, and which of them are tested with.
+///
+/// Shuffled, because figures, `--images` and the trivial models look at a set's first images, and the first files of a folder
+/// are often of one kind.
 ///
 /// Names are bytes: file systems hold names that are no text.
 public struct PictureListing: Sendable {
-  /// The names, relative to the folder: first those to train on, then those to test with, each in the order of their bytes.
+  /// The names, relative to the folder: first those to train on, then those to test with.
   public let names: [[UInt8]]
   /// How many of them are to train on.
   public let trainCount: Int
@@ -40,20 +43,26 @@ public struct PictureListing: Sendable {
       withUnsafeBytes(of: file.nanoseconds) { digest.add($0) }
     }
     self.digest = digest.hexadecimal
-    let isTest = Self.split(found.map(\.name))
-    let (train, test) = (found.indices.filter { !isTest[$0] }, found.indices.filter { isTest[$0] })
+    let draws = Self.draws(found.map(\.name))
+    let isTest = Self.split(draws)
+    let shuffled = found.indices.sorted { (draws[$0], $0) < (draws[$1], $1) }
+    let (train, test) = (shuffled.filter { !isTest[$0] }, shuffled.filter { isTest[$0] })
     names = (train + test).map { found[$0].name }
     trainCount = train.count
   }
 
-  /// A tenth, chosen by the name alone: a picture that is added moves no other one from training to test.
-  private static func split(_ names: [[UInt8]]) -> [Bool] {
+  /// A random number for each name, which depends on that name alone.
+  private static func draws(_ names: [[UInt8]]) -> [Double] {
     let random = CounterRandom(seed: 0, purpose: .split, step: 0)
-    let draws = names.map { name in
+    return names.map { name in
       var digest = Digest()
       name.withUnsafeBytes { digest.add($0) }
       return random.uniform(index: Int(truncatingIfNeeded: digest.value), element: 0)
     }
+  }
+
+  /// A tenth, chosen by the name alone: a picture that is added moves no other one from training to test.
+  private static func split(_ draws: [Double]) -> [Bool] {
     // Of few pictures chance could leave one of the sets empty.
     let least = draws.min() ?? 0
     let limit = max(0.1, least.nextUp)
