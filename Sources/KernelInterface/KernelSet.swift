@@ -32,7 +32,7 @@ public protocol KernelSet: Sendable {
 
   // MARK: Winograd's convolution
 
-  /// transformed = Bᵀ x B of every tile of a strip, [36][channels][tiles][lanes].
+  /// transformed = Bᵀ x B of every tile of a strip, [64][channels][tiles][lanes].
   func winogradInput(
     _ images: UnsafePointer<Float>, channels: Int, strip: WinogradStrip, transformed: UnsafeMutablePointer<Float>)
   /// images = leakyReLU(Aᵀ m A + bias) of every tile of a strip.

@@ -55,6 +55,10 @@ public struct Product {
   public var columns: Int
   /// Floats of the last column that are stored: the end of a row of features that 16 does not divide.
   public var lastColumnLanes = laneCount
+  /// Memory that the next product will read, fetched while this one computes: `prefetchedFloats` floats; nil for none.
+  public var prefetched: UnsafePointer<Float>?
+  /// See `prefetched`.
+  public var prefetchedFloats = 0
   /// What is done to the sums.
   public var epilogue: Epilogue
 
@@ -84,7 +88,7 @@ public struct Product {
 /// sums[r][k] += Σ_c left[r][c] · right[k][c], lane by lane: the weight gradient of narrow layers.
 ///
 /// Each call's 16 lanes are folded into four numbers, which are added once, at the end of a canonical part of the minibatch
-/// (`addQuarters`): 16 apart would be 0.9 MiB for 20 × 20 channels of 36 positions, read and written for every strip.
+/// (`addQuarters`): 16 apart would be 1.6 MiB for 20 × 20 channels of 64 positions, read and written for every strip.
 public struct LaneDot {
   /// Column c of row r is at `r * leftRowStride + c * leftColumnStride`.
   public var left: UnsafePointer<Float>

@@ -1,3 +1,4 @@
+internal import CPlatform
 public import KernelInterface
 
 extension VectorKernels {
@@ -54,6 +55,7 @@ private func productRows<let vectors: Int, let parts: Int>(
   var row = 0
   #if VECTOR_WIDTH_16 || VECTOR_WIDTH_8
     while row + 5 <= product.rows {
+      if column == 0 { prefetch(product, rows: row..<row + 5) }
       productTile(product, row, column, TileHeight<5>(), width)
       row += 5
     }
@@ -67,6 +69,18 @@ private func productRows<let vectors: Int, let parts: Int>(
     row += 2
   }
   if row < product.rows { productTile(product, row, column, TileHeight<1>(), width) }
+}
+
+/// Fetches the rows' share of what the next product reads: in small portions, which don't hold up the sums.
+@inline(__always)
+private func prefetch(_ product: Product, rows: Range<Int>) {
+  guard let prefetched = product.prefetched else { return }
+  var index = product.prefetchedFloats * rows.lowerBound / product.rows
+  let end = product.prefetchedFloats * rows.upperBound / product.rows
+  while index < end {
+    cvector_prefetch(prefetched + index)
+    index += laneCount
+  }
 }
 
 @inline(__always)

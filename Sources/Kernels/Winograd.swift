@@ -1,123 +1,149 @@
-import KernelInterface
+internal import CPlatform
+public import KernelInterface
 
-// F(4×4, 3×3) with the points 0, ±1, ±2, ∞. With the matrices of Lavin & Gray, section 4.1,
+// Winograd's convolution in two dimensions: the transforms of WinogradAxes.swift along columns, then along rows,
 //
 //     output = Aᵀ[(G g Gᵀ) ⊙ (Bᵀ x B)]A
 //
 // and the backward pass is the adjoint of each of the three steps: with dM = A dy Aᵀ, both gradients come from it:
 // dx = B[Uᵀ dM]Bᵀ and dU = dM ⊙ (Bᵀ x B), summed over tiles. So dy is transformed once.
+//
+// All but the input's adjoint work on two or three rows of a result at a time: more would not stay in 32 registers.
 
-/// The first three of Bᵀ x, for six vectors x[0] … x[5].
+/// Stores a row of a transformed tile, and asks for the cache lines of the tile after the next.
+///
+/// Stores to 64 positions are more streams than a CPU recognizes; they would wait for each line to come from L2 or L3.
 @inline(__always)
-private func inputTransformHead(_ x: InlineArray<6, Vector>) -> InlineArray<3, Vector> {
-  let four = Vector(repeating: 4)
-  let a = multiplyAdd(x[4], x[2], -four)
-  let b = multiplyAdd(x[3], x[1], -four)
-  return [multiplyAdd(multiplyAdd(x[4], x[2], Vector(repeating: -5)), x[0], four), a + b, a - b]
-}
-
-/// The last three of Bᵀ x.
-@inline(__always)
-private func inputTransformTail(_ x: InlineArray<6, Vector>) -> InlineArray<3, Vector> {
-  let c = x[4] - x[2]
-  let d = x[3] - x[1]
-  return [
-    multiplyAdd(c, d, Vector(repeating: 2)),
-    multiplyAdd(c, d, Vector(repeating: -2)),
-    multiplyAdd(multiplyAdd(x[5], x[3], Vector(repeating: -5)), x[1], Vector(repeating: 4)),
-  ]
-}
-
-/// B y, the adjoint of `inputTransform`.
-@inline(__always)
-private func inputAdjoint(_ y: InlineArray<6, Vector>) -> InlineArray<6, Vector> {
-  let four = Vector(repeating: 4)
-  let minusFour = Vector(repeating: -4)
-  let minusFive = Vector(repeating: -5)
-  let two = Vector(repeating: 2)
-  let a = y[1] + y[2]
-  let b = y[1] - y[2]
-  let c = y[3] + y[4]
-  let d = y[3] - y[4]
-  return [
-    four * y[0],
-    multiplyAdd(multiplyAdd(four * y[5], b, minusFour), d, -two),
-    multiplyAdd(multiplyAdd(-c, a, minusFour), y[0], minusFive),
-    multiplyAdd(multiplyAdd(b, d, two), y[5], minusFive),
-    (y[0] + a) + c,
-    y[5],
-  ]
-}
-
-/// Aᵀ m: six vectors to four.
-@inline(__always)
-private func outputTransform(_ m: InlineArray<6, Vector>) -> InlineArray<4, Vector> {
-  let a = m[1] + m[2]
-  let b = m[1] - m[2]
-  let c = m[3] + m[4]
-  let d = m[3] - m[4]
-  return [
-    (m[0] + a) + c,
-    multiplyAdd(b, d, Vector(repeating: 2)),
-    multiplyAdd(a, c, Vector(repeating: 4)),
-    multiplyAdd(b + m[5], d, Vector(repeating: 8)),
-  ]
-}
-
-/// A y, the adjoint of `outputTransform`: four vectors to six.
-@inline(__always)
-private func outputAdjoint(_ y: InlineArray<4, Vector>) -> InlineArray<6, Vector> {
-  let a = y[0] + y[2]
-  let b = y[1] + y[3]
-  let c = multiplyAdd(y[0], y[2], Vector(repeating: 4))
-  let d = multiplyAdd(y[1], y[3], Vector(repeating: 4)) * 2
-  return [y[0], a + b, a - b, c + d, c - d, y[3]]
-}
-
-/// Three rows of Bᵀ x B of one tile: those that `half` gives of each column.
-@inline(__always)
-private func inputRows(
-  _ pixels: UnsafePointer<Float>, _ rowStride: Int, to result: UnsafeMutablePointer<Float>, _ positionStride: Int,
-  _ half: (InlineArray<6, Vector>) -> InlineArray<3, Vector>
+private func storeRow<Columns: WinogradAxis>(
+  _ row: Line, to result: UnsafeMutablePointer<Float>, _ positionStride: Int, _: Columns.Type
 ) {
-  var rows = InlineArray<3, InlineArray<6, Vector>>(repeating: InlineArray(repeating: Vector()))
-  for j in 0..<6 {
-    var x = InlineArray<6, Vector>(repeating: Vector())
-    for i in 0..<6 { x[i] = load(pixels + i * rowStride + j * laneCount) }
-    let y = half(x)
-    for i in 0..<3 { rows[i][j] = y[i] }
+  for j in 0..<Columns.points {
+    store(row[j], to: result + j * positionStride)
+    cvector_prefetch(result + j * positionStride + 2 * laneCount)
   }
-  for i in 0..<3 {
-    let head = inputTransformHead(rows[i])
-    let tail = inputTransformTail(rows[i])
-    let output = result + 6 * i * positionStride
-    for j in 0..<3 {
-      store(head[j], to: output + j * positionStride)
-      store(tail[j], to: output + (3 + j) * positionStride)
+}
+
+/// Two rows of Bᵀ x B of one tile: those that `pair` gives of each column.
+@inline(__always)
+private func inputRows<Columns: WinogradAxis>(
+  _ pixels: UnsafePointer<Float>, _ rowStride: Int, heights: Int, to first: UnsafeMutablePointer<Float>,
+  _ second: UnsafeMutablePointer<Float>, _ positionStride: Int, _ columns: Columns.Type, _ pair: (Line) -> Pair
+) {
+  var rows = InlineArray<2, Line>(repeating: Line(repeating: Vector()))
+  for j in 0..<Columns.points {
+    var x = Line(repeating: Vector())
+    for i in 0..<heights { x[i] = load(pixels + i * rowStride + j * laneCount) }
+    let y = pair(x)
+    rows[0][j] = y[0]
+    rows[1][j] = y[1]
+  }
+  storeRow(Columns.input(rows[0]), to: first, positionStride, columns)
+  storeRow(Columns.input(rows[1]), to: second, positionStride, columns)
+}
+
+/// Bᵀ x B of one tile.
+@inline(__always)
+private func inputTile<Rows: WinogradAxis, Columns: WinogradAxis>(
+  _ pixels: UnsafePointer<Float>, _ rowStride: Int, to result: UnsafeMutablePointer<Float>, _ positionStride: Int,
+  _: Rows.Type, _ columns: Columns.Type
+) {
+  let row = 8 * positionStride
+  let heights = Rows.points
+  inputRows(
+    pixels, rowStride, heights: heights, to: result, result + 5 * row, positionStride, columns, Rows.inputAtEnds)
+  inputRows(
+    pixels, rowStride, heights: heights, to: result + row, result + 2 * row, positionStride, columns, Rows.inputAtOnes)
+  inputRows(
+    pixels, rowStride, heights: heights, to: result + 3 * row, result + 4 * row, positionStride, columns,
+    Rows.inputAtTwos)
+  if heights == 8 {
+    inputRows(
+      pixels, rowStride, heights: heights, to: result + 6 * row, result + 7 * row, positionStride, columns,
+      Rows.inputAtHalves)
+  }
+}
+
+/// Every other row of leakyReLU(Aᵀ m A + bias) of one tile: those that `outputs` gives of each column.
+@inline(__always)
+private func outputRows<Rows: WinogradAxis, Columns: WinogradAxis>(
+  _ products: UnsafePointer<Float>, _ positionStride: Int, bias: Vector, to pixels: UnsafeMutablePointer<Float>,
+  _ rowStride: Int, _: Rows.Type, _: Columns.Type, _ outputs: (Line) -> InlineArray<3, Vector>
+) {
+  var rows = InlineArray<3, Line>(repeating: Line(repeating: Vector()))
+  for j in 0..<Columns.points {
+    var m = Line(repeating: Vector())
+    for i in 0..<Rows.points { m[i] = load(products + (8 * i + j) * positionStride) }
+    let y = outputs(m)
+    for i in 0..<Rows.pixels / 2 { rows[i][j] = y[i] }
+  }
+  for i in 0..<Rows.pixels / 2 {
+    let even = Columns.evenOutputs(rows[i])
+    let odd = Columns.oddOutputs(rows[i])
+    let row = pixels + 2 * i * rowStride
+    for j in 0..<Columns.pixels / 2 {
+      store(leakyReLU(even[j] + bias), to: row + 2 * j * laneCount)
+      store(leakyReLU(odd[j] + bias), to: row + (2 * j + 1) * laneCount)
     }
+  }
+}
+
+/// Two rows of A dy Aᵀ of one tile: those that `pair` gives of each column.
+@inline(__always)
+private func outputAdjointRows<Columns: WinogradAxis>(
+  _ gradients: UnsafePointer<Float>, heights: Int, to first: UnsafeMutablePointer<Float>,
+  _ second: UnsafeMutablePointer<Float>, _ positionStride: Int, _ columns: Columns.Type, _ pair: (Line) -> Pair
+) {
+  var rows = InlineArray<2, Line>(repeating: Line(repeating: Vector()))
+  for j in 0..<Columns.pixels {
+    var pixels = Line(repeating: Vector())
+    for i in 0..<heights { pixels[i] = load(gradients + (6 * i + j) * laneCount) }
+    let y = pair(pixels)
+    rows[0][j] = y[0]
+    rows[1][j] = y[1]
+  }
+  storeRow(Columns.outputAdjoint(rows[0]), to: first, positionStride, columns)
+  storeRow(Columns.outputAdjoint(rows[1]), to: second, positionStride, columns)
+}
+
+/// A dy Aᵀ of one tile, whose pixel (y, x) is the vector at `gradients` + (6·y + x)·16.
+@inline(__always)
+private func outputAdjointTile<Rows: WinogradAxis, Columns: WinogradAxis>(
+  _ gradients: UnsafePointer<Float>, to result: UnsafeMutablePointer<Float>, _ positionStride: Int, _: Rows.Type,
+  _ columns: Columns.Type
+) {
+  let row = 8 * positionStride
+  let heights = Rows.pixels
+  outputAdjointRows(
+    gradients, heights: heights, to: result, result + 5 * row, positionStride, columns, Rows.outputAdjointAtEnds)
+  outputAdjointRows(
+    gradients, heights: heights, to: result + row, result + 2 * row, positionStride, columns, Rows.outputAdjointAtOnes)
+  outputAdjointRows(
+    gradients, heights: heights, to: result + 3 * row, result + 4 * row, positionStride, columns,
+    Rows.outputAdjointAtTwos)
+  if Rows.points == 8 {
+    outputAdjointRows(
+      gradients, heights: heights, to: result + 6 * row, result + 7 * row, positionStride, columns,
+      Rows.outputAdjointAtHalves)
   }
 }
 
 extension VectorKernels {
-  /// transformed = Bᵀ x B of every tile of a strip, [36][channels][tiles][lanes].
+  /// transformed = Bᵀ x B of every tile of a strip, [64][channels][tiles][lanes].
   public func winogradInput(
     _ images: UnsafePointer<Float>, channels: Int, strip: WinogradStrip, transformed: UnsafeMutablePointer<Float>
   ) {
     let positionStride = strip.positionStride(channels: channels, lanes: lanes)
-    for channel in 0..<channels {
-      let input = images + channel * strip.planeStride + strip.inputOffset
-      let output = transformed + channel * strip.tiles * lanes
-      for tile in 0..<strip.tiles {
-        for part in 0..<parts {
-          let lane = part * Vector.scalarCount
-          // Three rows of the result at a time: more would not stay in 32 registers.
-          let pixels = input + 4 * tile * laneCount + lane
-          let result = output + tile * lanes + lane
-          inputRows(pixels, strip.rowStride, to: result, positionStride, inputTransformHead)
-          inputRows(pixels, strip.rowStride, to: result + 18 * positionStride, positionStride, inputTransformTail)
+    @inline(__always) func transform<Rows: WinogradAxis>(_ rows: Rows.Type) {
+      forEachTile(channels: channels, strip: strip) { _, offset, tile, isWide in
+        let pixels = images + strip.inputOffset + offset
+        if isWide {
+          inputTile(pixels, strip.rowStride, to: transformed + tile, positionStride, rows, SixPixels.self)
+        } else {
+          inputTile(pixels, strip.rowStride, to: transformed + tile, positionStride, rows, FourPixels.self)
         }
       }
     }
+    if strip.isTall { transform(SixPixels.self) } else { transform(FourPixels.self) }
   }
 
   /// outputs = leakyReLU(Aᵀ m A + bias) of every tile of a strip.
@@ -126,32 +152,30 @@ extension VectorKernels {
     images: UnsafeMutablePointer<Float>
   ) {
     let positionStride = strip.positionStride(channels: channels, lanes: lanes)
-    for channel in 0..<channels {
-      let input = products + channel * strip.tiles * lanes
-      let output = images + channel * strip.planeStride + strip.outputOffset
-      let start = Vector(repeating: bias[channel])
-      for tile in 0..<strip.tiles {
-        for part in 0..<parts {
-          let lane = part * Vector.scalarCount
-          var columns = InlineArray<6, InlineArray<4, Vector>>(repeating: InlineArray(repeating: Vector()))
-          for j in 0..<6 {
-            var m = InlineArray<6, Vector>(repeating: Vector())
-            for i in 0..<6 { m[i] = load(input + (6 * i + j) * positionStride + tile * lanes + lane) }
-            columns[j] = outputTransform(m)
-          }
-          for i in 0..<4 {
-            var m = InlineArray<6, Vector>(repeating: Vector())
-            for j in 0..<6 { m[j] = columns[j][i] }
-            let y = outputTransform(m)
-            let row = output + i * strip.rowStride + 4 * tile * laneCount + lane
-            for j in 0..<4 { store(leakyReLU(y[j] + start), to: row + j * laneCount) }
-          }
+    @inline(__always) func transform<Rows: WinogradAxis, Columns: WinogradAxis>(
+      _ rows: Rows.Type, _ columns: Columns.Type, _ tile: Int, _ pixels: UnsafeMutablePointer<Float>, _ bias: Vector
+    ) {
+      outputRows(
+        products + tile, positionStride, bias: bias, to: pixels, strip.rowStride, rows, columns, Rows.evenOutputs)
+      outputRows(
+        products + tile, positionStride, bias: bias, to: pixels + strip.rowStride, strip.rowStride, rows, columns,
+        Rows.oddOutputs)
+    }
+    @inline(__always) func transform<Rows: WinogradAxis>(_ rows: Rows.Type) {
+      forEachTile(channels: channels, strip: strip) { channel, offset, tile, isWide in
+        let pixels = images + strip.outputOffset + offset
+        let bias = Vector(repeating: bias[channel])
+        if isWide {
+          transform(rows, SixPixels.self, tile, pixels, bias)
+        } else {
+          transform(rows, FourPixels.self, tile, pixels, bias)
         }
       }
     }
+    if strip.isTall { transform(SixPixels.self) } else { transform(FourPixels.self) }
   }
 
-  /// transformed = A dy Aᵀ of every tile of a strip, [36][channels][tiles][lanes].
+  /// transformed = A dy Aᵀ of every tile of a strip, [64][channels][tiles][lanes].
   public func winogradOutputAdjoint(
     _ gradients: UnsafePointer<Float>, activations: UnsafePointer<Float>?, channels: Int, strip: WinogradStrip,
     transformed: UnsafeMutablePointer<Float>
@@ -171,25 +195,45 @@ extension VectorKernels {
     channels: Int, strip: WinogradStrip, transformed: UnsafeMutablePointer<Float>, gradient: (Int) -> Vector
   ) {
     let positionStride = strip.positionStride(channels: channels, lanes: lanes)
+    @inline(__always) func transform<Rows: WinogradAxis, Columns: WinogradAxis>(
+      _ rows: Rows.Type, _ columns: Columns.Type, _ offset: Int, _ tile: Int
+    ) {
+      // Each pair of rows reads all pixels: the derivative is taken once.
+      for i in 0..<Rows.pixels {
+        for j in 0..<Columns.pixels {
+          let pixel = gradient(strip.outputOffset + offset + i * strip.rowStride + j * laneCount)
+          store(pixel, to: strip.scratch + (6 * i + j) * laneCount)
+        }
+      }
+      outputAdjointTile(strip.scratch, to: transformed + tile, positionStride, rows, columns)
+    }
+    @inline(__always) func transform<Rows: WinogradAxis>(_ rows: Rows.Type) {
+      forEachTile(channels: channels, strip: strip) { _, offset, tile, isWide in
+        if isWide {
+          transform(rows, SixPixels.self, offset, tile)
+        } else {
+          transform(rows, FourPixels.self, offset, tile)
+        }
+      }
+    }
+    if strip.isTall { transform(SixPixels.self) } else { transform(FourPixels.self) }
+  }
+
+  /// Calls `body` for every vector of every tile: channel, offset from the strip's first pixel in the images, offset of the transformed
+  /// tile, and whether the tile is six pixels wide.
+  @inline(__always)
+  private func forEachTile(channels: Int, strip: WinogradStrip, _ body: (Int, Int, Int, Bool) -> Void) {
     for channel in 0..<channels {
-      let input = channel * strip.planeStride + strip.outputOffset
-      let output = transformed + channel * strip.tiles * lanes
-      for tile in 0..<strip.tiles {
-        for part in 0..<parts {
-          let lane = part * Vector.scalarCount
-          var rows = InlineArray<4, InlineArray<6, Vector>>(repeating: InlineArray(repeating: Vector()))
-          for i in 0..<4 {
-            let row = input + i * strip.rowStride + 4 * tile * laneCount + lane
-            var y = InlineArray<4, Vector>(repeating: Vector())
-            for j in 0..<4 { y[j] = gradient(row + j * laneCount) }
-            rows[i] = outputAdjoint(y)
-          }
-          for j in 0..<6 {
-            var y = InlineArray<4, Vector>(repeating: Vector())
-            for i in 0..<4 { y[i] = rows[i][j] }
-            let m = outputAdjoint(y)
-            for i in 0..<6 { store(m[i], to: output + (6 * i + j) * positionStride + tile * lanes + lane) }
-          }
+      let plane = channel * strip.planeStride
+      let transformed = channel * strip.tiles * lanes
+      for part in 0..<parts {
+        let lane = part * Vector.scalarCount
+        for tile in 0..<strip.sixes {
+          body(channel, plane + 6 * tile * laneCount + lane, transformed + tile * lanes + lane, true)
+        }
+        for tile in strip.sixes..<strip.tiles {
+          let column = 4 * tile + 2 * strip.sixes
+          body(channel, plane + column * laneCount + lane, transformed + tile * lanes + lane, false)
         }
       }
     }
@@ -201,123 +245,81 @@ extension VectorKernels {
   public func winogradInputAdjoint(
     _ transformed: UnsafePointer<Float>, channels: Int, strip: WinogradStrip, images: UnsafeMutablePointer<Float>
   ) {
-    let columns = 4 * strip.tiles + 2
-    let scratchRow = columns * laneCount
     let positionStride = strip.positionStride(channels: channels, lanes: lanes)
     for channel in 0..<channels {
-      for i in 0..<6 {
-        let row = strip.scratch + i * scratchRow
-        let input = transformed + 6 * i * positionStride + channel * strip.tiles * lanes
-        for part in 0..<parts {
-          let lane = part * Vector.scalarCount
-          // The last two columns of a tile are the first two of the next.
-          var first = Vector()
-          var second = Vector()
-          for tile in 0..<strip.tiles {
-            var y = InlineArray<6, Vector>(repeating: Vector())
-            for j in 0..<6 { y[j] = load(input + j * positionStride + tile * lanes + lane) }
-            let x = inputAdjoint(y)
-            let output = row + 4 * tile * laneCount + lane
-            store(first + x[0], to: output)
-            store(second + x[1], to: output + laneCount)
-            store(x[2], to: output + 2 * laneCount)
-            store(x[3], to: output + 3 * laneCount)
-            first = x[4]
-            second = x[5]
-          }
-          store(first, to: row + 4 * strip.tiles * laneCount + lane)
-          store(second, to: row + (4 * strip.tiles + 1) * laneCount + lane)
-        }
-      }
       let output = images + channel * strip.planeStride + strip.inputOffset
-      var offset = 0
-      while offset < scratchRow {
-        var y = InlineArray<6, Vector>(repeating: Vector())
-        for i in 0..<6 { y[i] = load(strip.scratch + i * scratchRow + offset) }
-        let x = inputAdjoint(y)
-        let sharesColumn = strip.firstTile > 0 && offset < 2 * laneCount
-        for i in 0..<2 {
-          let pixel = output + i * strip.rowStride + offset
-          store(strip.tileRow > 0 || sharesColumn ? x[i] + load(pixel) : x[i], to: pixel)
+      for part in 0..<parts {
+        let lane = part * Vector.scalarCount
+        let input = transformed + channel * strip.tiles * lanes + lane
+        for point in 0..<strip.rowPoints {
+          inputAdjointRow(
+            input + 8 * point * positionStride, positionStride, strip,
+            to: strip.scratch + point * (strip.width + 2) * laneCount + lane)
         }
-        if sharesColumn {
-          for i in 2..<6 {
-            let pixel = output + i * strip.rowStride + offset
-            store(x[i] + load(pixel), to: pixel)
-          }
+        if strip.isTall {
+          inputAdjointColumns(strip, lane, SixPixels.self, to: output)
         } else {
-          for i in 2..<6 { store(x[i], to: output + i * strip.rowStride + offset) }
+          inputAdjointColumns(strip, lane, FourPixels.self, to: output)
         }
-        offset += Vector.scalarCount
       }
     }
   }
 
-  /// transformed[position][output][input] = G g Gᵀ of weights [outputs][inputs][3][3].
-  public func winogradWeights(
-    _ weights: UnsafePointer<Float>, outputs: Int, inputs: Int, transformed: UnsafeMutablePointer<Float>
+  /// One row of v Bᵀ, tiles added where they overlap.
+  @inline(__always)
+  private func inputAdjointRow(
+    _ input: UnsafePointer<Float>, _ positionStride: Int, _ strip: WinogradStrip,
+    to row: UnsafeMutablePointer<Float>
   ) {
-    for pair in 0..<outputs * inputs {
-      let g = weights + pair * 9
-      var rows = InlineArray<18, Float>(repeating: 0)
-      for j in 0..<3 {
-        let y = filterTransform(g[j], g[3 + j], g[6 + j])
-        for i in 0..<6 { rows[3 * i + j] = y[i] }
+    // The last two columns of a tile are the first two of the next.
+    var first = Vector()
+    var second = Vector()
+    @inline(__always) func add<Columns: WinogradAxis>(
+      _: Columns.Type, _ input: UnsafePointer<Float>, _ output: UnsafeMutablePointer<Float>
+    ) {
+      var y = Line(repeating: Vector())
+      for j in 0..<Columns.points {
+        y[j] = load(input + j * positionStride)
       }
-      for i in 0..<6 {
-        let y = filterTransform(rows[3 * i], rows[3 * i + 1], rows[3 * i + 2])
-        for j in 0..<6 { transformed[(6 * i + j) * outputs * inputs + pair] = y[j] }
-      }
+      let x = Columns.inputAdjoint(y)
+      store(first + x[0], to: output)
+      store(second + x[1], to: output + laneCount)
+      for j in 2..<Columns.pixels { store(x[j], to: output + j * laneCount) }
+      first = x[Columns.pixels]
+      second = x[Columns.pixels + 1]
     }
+    for tile in 0..<strip.sixes { add(SixPixels.self, input + tile * lanes, row + 6 * tile * laneCount) }
+    for tile in strip.sixes..<strip.tiles {
+      add(FourPixels.self, input + tile * lanes, row + (4 * tile + 2 * strip.sixes) * laneCount)
+    }
+    store(first, to: row + strip.width * laneCount)
+    store(second, to: row + (strip.width + 1) * laneCount)
   }
 
-  /// gradient[output][input][3][3] += Gᵀ dU G, the adjoint of `winogradWeights`.
-  ///
-  /// - Parameter transformed: dU, position p at p·`positionStride`, output o at o·`outputStride` behind it.
-  public func winogradWeightsAdjoint(
-    _ transformed: UnsafePointer<Float>, positionStride: Int, outputStride: Int, outputs: Int, inputs: Int,
-    gradient: UnsafeMutablePointer<Float>
+  /// B times the rows in the strip's scratch, added to the images.
+  @inline(__always)
+  private func inputAdjointColumns<Rows: WinogradAxis>(
+    _ strip: WinogradStrip, _ lane: Int, _: Rows.Type, to output: UnsafeMutablePointer<Float>
   ) {
-    for output in 0..<outputs {
-      for input in 0..<inputs {
-        let u = transformed + output * outputStride + input
-        var rows = InlineArray<18, Float>(repeating: 0)
-        for i in 0..<6 {
-          var y = InlineArray<6, Float>(repeating: 0)
-          for j in 0..<6 { y[j] = u[(6 * i + j) * positionStride] }
-          let g = filterAdjoint(y)
-          for j in 0..<3 { rows[3 * i + j] = g[j] }
+    let scratchRow = (strip.width + 2) * laneCount
+    for column in 0..<strip.width + 2 {
+      let offset = column * laneCount + lane
+      var y = Line(repeating: Vector())
+      for i in 0..<Rows.points { y[i] = load(strip.scratch + i * scratchRow + offset) }
+      let x = Rows.inputAdjoint(y)
+      let sharesColumn = strip.firstColumn > 0 && column < 2
+      for i in 0..<2 {
+        let pixel = output + i * strip.rowStride + offset
+        store(strip.firstRow > 0 || sharesColumn ? x[i] + load(pixel) : x[i], to: pixel)
+      }
+      if sharesColumn {
+        for i in 2..<Rows.points {
+          let pixel = output + i * strip.rowStride + offset
+          store(x[i] + load(pixel), to: pixel)
         }
-        let result = gradient + (output * inputs + input) * 9
-        for j in 0..<3 {
-          var y = InlineArray<6, Float>(repeating: 0)
-          for i in 0..<6 { y[i] = rows[3 * i + j] }
-          let g = filterAdjoint(y)
-          for i in 0..<3 { result[3 * i + j] += g[i] }
-        }
+      } else {
+        for i in 2..<Rows.points { store(x[i], to: output + i * strip.rowStride + offset) }
       }
     }
   }
-}
-
-/// G g: three weights to six.
-@inline(__always)
-private func filterTransform(_ a: Float, _ b: Float, _ c: Float) -> InlineArray<6, Float> {
-  let outer = -(a + c) * (1 / 6)
-  let middle = b * (1 / 6)
-  let quarter = a * (1 / 24) + c * (1 / 6)
-  let twelfth = b * (1 / 12)
-  return [a * 0.25, outer - middle, outer + middle, quarter + twelfth, quarter - twelfth, c]
-}
-
-/// Gᵀ y, the adjoint of `filterTransform`.
-@inline(__always)
-private func filterAdjoint(_ y: InlineArray<6, Float>) -> InlineArray<3, Float> {
-  let inner = (y[1] + y[2]) * (1 / 6)
-  let outer = y[3] + y[4]
-  return [
-    y[0] * 0.25 - inner + outer * (1 / 24),
-    (y[2] - y[1]) * (1 / 6) + (y[3] - y[4]) * (1 / 12),
-    outer * (1 / 6) - inner + y[5],
-  ]
 }

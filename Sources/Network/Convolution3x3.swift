@@ -34,13 +34,9 @@ final class Convolution3x3 {
     self.kernels = kernels
     weightOffset = weight.offset
     biasOffset = bias.offset
-    let usesWinograd = WinogradConvolution.isApplicable(inputs: inputs, outputs: outputs, width: width)
-    winograd =
-      usesWinograd
-      ? WinogradConvolution(
-        inputs: inputs, outputs: outputs, width: width, workspace: workspace, kernels: kernels,
-        profile: profile)
-      : nil
+    winograd = WinogradConvolution(
+      inputs: inputs, outputs: outputs, width: width, workspace: workspace, kernels: kernels, profile: profile)
+    let usesWinograd = winograd != nil
     reversedWeights = FloatBuffer(count: usesWinograd ? 0 : weight.count)
     weightSums = FloatBuffer(count: usesWinograd ? 0 : weight.count * quarterCount)
     biasSums = FloatBuffer(count: bias.count * laneCount)

@@ -1,46 +1,43 @@
 import KernelInterface
 import Tensors
 
-/// A 3×3 convolution by Winograd's F(4×4, 3×3): what `Convolution3x3` uses where whole 4×4 tiles cover the image.
+/// A 3×3 convolution by Winograd's F(6×6, 3×3) and F(4×4, 3×3): what `Convolution3x3` uses where such tiles cover the image.
 ///
-/// Works in strips of tiles whose transforms, [36][channels][tiles][16], stay in the L2 cache. Rounding: 1.2e-6 relative
-/// (20 channels) and 2.1e-6 (100), against 2e-7 and 6e-7 of the direct sums.
+/// Works in strips of tiles whose transforms, [64][channels][tiles][16], stay in the L2 cache where channels are few. Rounding:
+/// 2.2e-6 relative (20 channels) and 3.7e-6 (100), against 2e-7 and 6e-7 of the direct sums.
 final class WinogradConvolution {
   private let inputs: Int
   private let outputs: Int
-  private let width: Int
+  private let tiling: WinogradTiling
   private let kernels: any KernelSet
   private let tilesPerStrip: Int
-  /// G g Gᵀ of the weights, [36][outputs][inputs].
+  /// G g Gᵀ of the weights, [64][outputs][inputs].
   private let transformedWeights: FloatBuffer
   private let workspace: WinogradWorkspace
   /// Sums of the transformed weights' gradient over a canonical part.
   ///
-  /// Narrow layers keep four sums apart, [36][outputs][inputs][4], which costs little while they fit the L2 cache; wide
-  /// layers transpose their input and sum over lanes at once, [36][outputs][inputs rounded up to 16].
+  /// Narrow layers keep four sums apart, [64][outputs][inputs][4], which costs little while they fit the L2 cache; wide
+  /// layers transpose their input and sum over lanes at once, [64][outputs][inputs rounded up to 16].
   private let gradientSums: FloatBuffer
   private let isWide: Bool
   private let profile: LayerProfile
 
-  /// Whether tiles cover a layer of this shape and there are channels enough to pay for the transforms.
-  static func isApplicable(inputs: Int, outputs: Int, width: Int) -> Bool {
-    width % 4 == 0 && inputs >= 4 && outputs == inputs
-  }
-
-  init(
+  /// Nil where tiles don't cover the image or there are too few channels to pay for the transforms.
+  init?(
     inputs: Int, outputs: Int, width: Int, workspace: WinogradWorkspace, kernels: any KernelSet, profile: LayerProfile
   ) {
+    guard let tiling = WinogradTiling(width: width), inputs >= 4, outputs == inputs else { return nil }
+    self.tiling = tiling
     self.profile = profile
     self.inputs = inputs
     self.outputs = outputs
-    self.width = width
     self.workspace = workspace
     self.kernels = kernels
-    transformedWeights = FloatBuffer(count: 36 * outputs * inputs)
+    transformedWeights = FloatBuffer(count: 64 * outputs * inputs)
     isWide = outputs * inputs > 1024
     gradientSums = FloatBuffer(
-      count: 36 * outputs * (isWide ? Self.rowStride(inputs) : inputs * quarterCount))
-    tilesPerStrip = workspace.tilesPerStrip(channels: max(inputs, outputs), width: width)
+      count: 64 * outputs * (isWide ? Self.rowStride(inputs) : inputs * quarterCount))
+    tilesPerStrip = workspace.tilesPerStrip(channels: max(inputs, outputs), tiling: tiling)
   }
 
   private static func rowStride(_ inputs: Int) -> Int { (inputs + laneCount - 1) / laneCount * laneCount }
@@ -49,18 +46,29 @@ final class WinogradConvolution {
     kernels.winogradWeights(weights, outputs: outputs, inputs: inputs, transformed: transformedWeights.pointer)
   }
 
+  /// Calls `body` for strip after strip, row by row.
   private func forEachStrip(lanes: Int, _ body: (WinogradStrip) -> Void) {
     // As many floats whatever the lanes.
     let tilesPerStrip = tilesPerStrip * laneCount / lanes
-    for tileRow in 0..<width / 4 {
-      var tile = 0
-      while tile < width / 4 {
-        let count = min(tilesPerStrip, width / 4 - tile)
+    for row in 0..<tiling.count {
+      for first in stride(from: 0, to: tiling.count, by: tilesPerStrip) {
         body(
           WinogradStrip(
-            width: width, tileRow: tileRow, firstTile: tile, tiles: count, scratch: workspace.scratch.pointer))
-        tile += count
+            tiling: tiling, row: row, tiles: first..<min(first + tilesPerStrip, tiling.count),
+            scratch: workspace.scratch.pointer))
       }
+    }
+  }
+
+  /// The weights of a position, [outputs][inputs]; those after the last are there to be prefetched only.
+  private func weights(_ position: Int) -> UnsafePointer<Float> {
+    UnsafePointer(transformedWeights.pointer + position * outputs * inputs)
+  }
+
+  /// Calls `body` for every position of a strip that tiles have, with the number of these.
+  private func forEachPosition(_ strip: WinogradStrip, _ body: (_ position: Int, _ tiles: Int) -> Void) {
+    for row in 0..<strip.rowPoints {
+      for column in 0..<strip.columnPoints { body(8 * row + column, strip.tiles(atColumnPoint: column)) }
     }
   }
 
@@ -76,13 +84,15 @@ final class WinogradConvolution {
       let positionStride = strip.positionStride(channels: inputs, lanes: kernels.lanes)
       let tiles = products + positionStride
       kernels.winogradInput(input, channels: inputs, strip: strip, transformed: tiles)
-      for position in 0..<36 {
-        kernels.product(
-          Product(
-            weights: transformedWeights.pointer + position * outputs * inputs, rowStride: inputs, depthStride: 1,
-            inputs: tiles + position * positionStride, offsets: offsets, columnStride: kernels.lanes,
-            outputs: products + position * positionStride, outputRowStride: column, outputColumnStride: kernels.lanes,
-            rows: outputs, depth: inputs, columns: strip.tiles, epilogue: .store))
+      forEachPosition(strip) { position, columns in
+        var product = Product(
+          weights: weights(position), rowStride: inputs, depthStride: 1,
+          inputs: tiles + position * positionStride, offsets: offsets, columnStride: kernels.lanes,
+          outputs: products + position * positionStride, outputRowStride: column, outputColumnStride: kernels.lanes,
+          rows: outputs, depth: inputs, columns: columns, epilogue: .store)
+        product.prefetched = weights(position + 1)
+        product.prefetchedFloats = outputs * inputs
+        kernels.product(product)
       }
       kernels.winogradOutput(products, channels: outputs, strip: strip, bias: bias, images: output)
     }
@@ -108,25 +118,28 @@ final class WinogradConvolution {
       profile.weightGradient()
       kernels.winogradOutputAdjoint(
         outputGradient, activations: output, channels: outputs, strip: strip, transformed: gradients)
-      // Row 1 of A is (1, 1, 1, 1): position (1, 1) holds the sums of whole tiles.
+      // Row 1 of A is all ones: position (1, 1) holds the sums of whole tiles.
       kernels.addColumns(
-        gradients + 7 * positionStride, rowStride: column, columnStride: kernels.lanes, rows: outputs,
+        gradients + 9 * positionStride, rowStride: column, columnStride: kernels.lanes, rows: outputs,
         columns: strip.tiles, sums: biasSums)
       kernels.winogradInput(input, channels: inputs, strip: strip, transformed: tiles)
-      for position in 0..<36 {
+      forEachPosition(strip) { position, columns in
         let inputTile = tiles + position * positionStride
         let gradient = gradients + position * positionStride
         profile.weightGradient()
-        addWeightGradient(position, inputTile, gradient, strip.tiles, offsets, kernels)
-        guard result != nil else { continue }
+        addWeightGradient(position, inputTile, gradient, columns, rowStride: column, offsets, kernels)
+        guard result != nil else { return }
         profile.inputGradient()
         // The input's transform has served; its gradient takes its place.
-        kernels.product(
+        var product =
           Product(
-            weights: transformedWeights.pointer + position * outputs * inputs, rowStride: 1, depthStride: inputs,
+            weights: weights(position), rowStride: 1, depthStride: inputs,
             inputs: gradient, offsets: offsets, columnStride: kernels.lanes,
             outputs: inputTile, outputRowStride: column, outputColumnStride: kernels.lanes,
-            rows: inputs, depth: outputs, columns: strip.tiles, epilogue: .store))
+            rows: inputs, depth: outputs, columns: columns, epilogue: .store)
+        product.prefetched = weights(position + 1)
+        product.prefetchedFloats = outputs * inputs
+        kernels.product(product)
       }
       if let result { kernels.winogradInputAdjoint(tiles, channels: inputs, strip: strip, images: result) }
     }
@@ -134,9 +147,8 @@ final class WinogradConvolution {
 
   private func addWeightGradient(
     _ position: Int, _ inputTile: UnsafePointer<Float>, _ gradient: UnsafePointer<Float>, _ tiles: Int,
-    _ offsets: UnsafePointer<Int32>, _ kernels: any KernelSet
+    rowStride column: Int, _ offsets: UnsafePointer<Int32>, _ kernels: any KernelSet
   ) {
-    let column = tiles * kernels.lanes
     guard isWide else {
       kernels.laneDot(
         LaneDot(
@@ -148,7 +160,8 @@ final class WinogradConvolution {
     let rowStride = Self.rowStride(inputs)
     let rows = workspace.rows.pointer
     // 16 terms of the depth at a time: the lanes of one tile, or of two.
-    for first in stride(from: 0, to: column, by: laneCount) {
+    let depth = tiles * kernels.lanes
+    for first in stride(from: 0, to: depth, by: laneCount) {
       kernels.transposeLanes(
         inputTile + first, offsets: offsets, count: inputs, rows: rows + first * rowStride, rowStride: rowStride)
     }
@@ -158,7 +171,7 @@ final class WinogradConvolution {
         weights: gradient, rowStride: column, depthStride: 1,
         inputs: rows, offsets: workspace.rowOffsets(rowStride: rowStride), columnStride: laneCount,
         outputs: gradientSums.pointer + position * outputs * rowStride, outputRowStride: rowStride,
-        outputColumnStride: laneCount, rows: outputs, depth: column, columns: rowStride / laneCount,
+        outputColumnStride: laneCount, rows: outputs, depth: depth, columns: rowStride / laneCount,
         epilogue: .accumulate))
   }
 
@@ -170,7 +183,7 @@ final class WinogradConvolution {
         gradientSums.pointer, positionStride: outputs * rowStride, outputStride: rowStride, outputs: outputs,
         inputs: inputs, gradient: weightGradient)
     } else {
-      let count = 36 * outputs * inputs
+      let count = 64 * outputs * inputs
       let sums = workspace.outputTiles.pointer
       precondition(workspace.outputTiles.count >= count, "the workspace is too small for a narrow layer's sums")
       sums.update(repeating: 0, count: count)
@@ -199,11 +212,12 @@ final class WinogradWorkspace {
   ///   - secondLevelCache: Bytes of the L2 cache.
   init(channels: Int, width: Int, secondLevelCache: Int) {
     self.secondLevelCache = secondLevelCache
-    let tiles = Self.tilesPerStrip(channels: channels, width: width, secondLevelCache: secondLevelCache)
+    // Images of several scales are no wider than the largest, in tiles either: of those that an odd width leaves.
+    let tiles = Self.tilesPerStrip(channels: channels, tiles: width / 4, secondLevelCache: secondLevelCache)
     let positionFloats = (channels * tiles + 1) * laneCount
-    inputTiles = FloatBuffer(count: 37 * positionFloats)
-    outputTiles = FloatBuffer(count: 36 * max(positionFloats, channels * min(channels, 1024 / channels + 1)))
-    scratch = FloatBuffer(count: 6 * (4 * min(2 * tiles, width / 4) + 2) * laneCount)
+    inputTiles = FloatBuffer(count: 65 * positionFloats)
+    outputTiles = FloatBuffer(count: 64 * max(positionFloats, channels * min(channels, 1024 / channels + 1)))
+    scratch = FloatBuffer(count: 8 * (width + 2) * laneCount)
     let rowStride = (channels + laneCount - 1) / laneCount * laneCount
     rows = FloatBuffer(count: tiles * laneCount * rowStride)
     channelOffsets = (0...2 * tiles).map { halves in
@@ -230,13 +244,13 @@ final class WinogradWorkspace {
     return UnsafePointer(depthOffsets.pointer)
   }
 
-  fileprivate func tilesPerStrip(channels: Int, width: Int) -> Int {
-    Self.tilesPerStrip(channels: channels, width: width, secondLevelCache: secondLevelCache)
+  fileprivate func tilesPerStrip(channels: Int, tiling: WinogradTiling) -> Int {
+    Self.tilesPerStrip(channels: channels, tiles: tiling.count, secondLevelCache: secondLevelCache)
   }
 
-  /// As many tiles of a row as let both transforms fit the L2 cache, but at least the four that fill the registers.
-  private static func tilesPerStrip(channels: Int, width: Int, secondLevelCache: Int) -> Int {
-    let bytesPerTile = 2 * 36 * channels * laneCount * 4
-    return min(max(1, width / 4), max(4, secondLevelCache / bytesPerTile))
+  /// As many tiles of a row as let both transforms fit the L2 cache, but at least three: with fewer, weights come from L3 too often.
+  private static func tilesPerStrip(channels: Int, tiles: Int, secondLevelCache: Int) -> Int {
+    let bytesPerTile = 2 * 64 * channels * laneCount * 4
+    return min(max(1, tiles), max(3, secondLevelCache / bytesPerTile))
   }
 }

@@ -4,13 +4,31 @@ import Testing
 
 /// Each of Winograd's linear maps against its adjoint, and the whole convolution against its definition.
 @Suite struct WinogradTests {
-  private static let width = 12
-  private static let strips = [(0, 3), (0, 2), (2, 1)]
+  /// 6 + 6 + 4: rows and columns of both kinds of tiles.
+  private static let width = 16
 
-  private func scratch() -> FloatBuffer { FloatBuffer(count: 6 * (4 * Self.width + 2) * laneCount) }
+  private func scratch() -> FloatBuffer { FloatBuffer(count: 8 * (Self.width + 2) * laneCount) }
 
-  private func strip(_ row: Int, _ first: Int, _ tiles: Int, _ scratch: FloatBuffer) -> WinogradStrip {
-    WinogradStrip(width: Self.width, tileRow: row, firstTile: first, tiles: tiles, scratch: scratch.pointer)
+  private func tiling() throws -> WinogradTiling { try #require(WinogradTiling(width: Self.width)) }
+
+  private func strip(_ row: Int, _ tiles: Range<Int>, _ scratch: FloatBuffer) throws -> WinogradStrip {
+    WinogradStrip(tiling: try tiling(), row: row, tiles: tiles, scratch: scratch.pointer)
+  }
+
+  @Test("tiles of 6 and 4 pixels cover every even width from 4, with the fewest points")
+  func tilings() {
+    for width in 1...256 {
+      guard width % 2 == 0, width >= 4 else {
+        #expect(WinogradTiling(width: width) == nil)
+        continue
+      }
+      let tiling = WinogradTiling(width: width)
+      #expect(tiling.map { 6 * $0.sixes + 4 * $0.fours } == width)
+      #expect(tiling.map { $0.fours < 3 } == true)
+      let pixels = tiling.map { tiling in (0...tiling.count).map { tiling.firstPixel($0) } } ?? []
+      #expect(pixels.first == 0 && pixels.last == width)
+    }
+    #expect(WinogradTiling(width: 28)?.sixes == 4)
   }
 
   /// A bordered image with random pixels and a zero border.
@@ -37,20 +55,20 @@ import Testing
     let input = image(inputs, seed: 1)
     let weights = randomBuffer(outputs * inputs * 9, seed: 2)
     let bias = randomBuffer(outputs, seed: 3)
-    let transformed = FloatBuffer(count: 36 * outputs * inputs)
+    let transformed = FloatBuffer(count: 64 * outputs * inputs)
     kernels.winogradWeights(weights.pointer, outputs: outputs, inputs: inputs, transformed: transformed.pointer)
     let result = FloatBuffer(count: outputs * side * side * laneCount)
     let scratch = scratch()
-    for row in 0..<Self.width / 4 {
-      for (first, tiles) in [(0, 2), (2, 1)] {
-        let strip = strip(row, first, tiles, scratch)
-        let column = tiles * laneCount
+    for row in 0..<(try tiling()).count {
+      for tiles in [0..<1, 1..<3] {
+        let strip = try strip(row, tiles, scratch)
+        let column = tiles.count * laneCount
         let tileStride = strip.positionStride(channels: inputs, lanes: laneCount)
         let productStride = strip.positionStride(channels: outputs, lanes: laneCount)
-        let tile = FloatBuffer(count: 36 * tileStride)
-        let products = FloatBuffer(count: 36 * productStride)
+        let tile = FloatBuffer(count: 64 * tileStride)
+        let products = FloatBuffer(count: 64 * productStride)
         kernels.winogradInput(input.pointer, channels: inputs, strip: strip, transformed: tile.pointer)
-        for position in 0..<36 {
+        for position in 0..<64 {
           for output in 0..<outputs {
             for index in 0..<column {
               products[position * productStride + output * column + index] = (0..<inputs).reduce(0) { sum, channel in
@@ -91,11 +109,11 @@ import Testing
     let scratch = scratch()
     let adjoint = FloatBuffer(count: x.count)
     var sum = 0.0
-    for row in 0..<Self.width / 4 {
-      for (first, tiles) in [(0, 2), (2, 1)] {
-        let strip = strip(row, first, tiles, scratch)
-        let transformed = FloatBuffer(count: 36 * strip.positionStride(channels: 2, lanes: laneCount))
-        let y = randomBuffer(transformed.count, seed: UInt64(10 + row * 2 + first))
+    for row in 0..<(try tiling()).count {
+      for tiles in [0..<2, 2..<3] {
+        let strip = try strip(row, tiles, scratch)
+        let transformed = FloatBuffer(count: 64 * strip.positionStride(channels: 2, lanes: laneCount))
+        let y = randomBuffer(transformed.count, seed: UInt64(10 + row * 2 + tiles.lowerBound))
         kernels.winogradInput(x.pointer, channels: 2, strip: strip, transformed: transformed.pointer)
         sum += dot(transformed, y)
         kernels.winogradInputAdjoint(y.pointer, channels: 2, strip: strip, images: adjoint.pointer)
@@ -104,15 +122,15 @@ import Testing
     #expect(abs(dot(x, adjoint) - sum) < 1e-3 * abs(sum) + 1e-2)
   }
 
-  @Test("the gradient's transform is the adjoint of the output's", arguments: kernelNames)
-  func outputAdjoint(_ name: String) throws {
+  @Test("the gradient's transform is the adjoint of the output's", arguments: kernelNames, [1, 2])
+  func outputAdjoint(_ name: String, row: Int) throws {
     let kernels = try kernelSet(name)
     let scratch = scratch()
-    let strip = strip(1, 0, 3, scratch)
+    let strip = try strip(row, 0..<3, scratch)
     // Positive sums: there the leaky ReLU is the identity and the whole map is linear.
-    let products = FloatBuffer(count: 36 * strip.positionStride(channels: 2, lanes: laneCount))
+    let products = FloatBuffer(count: 64 * strip.positionStride(channels: 2, lanes: laneCount))
     let noise = randomBuffer(products.count, seed: 20)
-    for index in 0..<products.count { products[index] = noise[index] * 0.01 }
+    for index in 0..<products.count { products[index] = noise[index] * 0.001 }
     let bias = FloatBuffer(count: 2)
     bias.fill(10)
     let images = FloatBuffer(count: image(2, seed: 1).count)
@@ -133,9 +151,9 @@ import Testing
   func weightsAdjoint(_ name: String) throws {
     let kernels = try kernelSet(name)
     let weights = randomBuffer(6 * 9, seed: 30)
-    let transformed = FloatBuffer(count: 36 * 6)
+    let transformed = FloatBuffer(count: 64 * 6)
     kernels.winogradWeights(weights.pointer, outputs: 3, inputs: 2, transformed: transformed.pointer)
-    let y = randomBuffer(36 * 6, seed: 31)
+    let y = randomBuffer(64 * 6, seed: 31)
     let gradient = FloatBuffer(count: 6 * 9)
     kernels.winogradWeightsAdjoint(
       y.pointer, positionStride: 6, outputStride: 2, outputs: 3, inputs: 2, gradient: gradient.pointer)

@@ -20,7 +20,10 @@ import Testing
     Architecture(width: 6, colors: 3, channels: 5, layers: 2, scales: 2, upper: (2, 5)),
     // Everything that can be 1.
     Architecture(width: 1, colors: 1, channels: 1, layers: 1, dense: (2, 1, 1), upper: (2, 1)),
-    // Winograd's tiles of 4 × 4 cut at 28 = 7 · 4, 29 would be cut off; deep branches.
+    // Winograd's tiles of 6 and of 4 pixels. (No activation of these draws lies within rounding of the leaky ReLU's kink,
+    // where a float and a double may take different slopes: 2e-4 of a gradient.)
+    Architecture(width: 16, colors: 1, channels: 5, layers: 3, dense: (2, 6, 2), upper: (2, 5)),
+    // An odd width, which tiles don't cover; deep branches.
     Architecture(width: 13, colors: 1, bumps: 10, channels: 20, layers: 5, dense: (5, 9, 3), upper: (4, 20)),
   ]
 

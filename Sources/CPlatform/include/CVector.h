@@ -19,6 +19,9 @@ static inline __attribute__((always_inline)) cvector_16 cvector_root_16(cvector_
   return __builtin_elementwise_sqrt(x);
 }
 
+// Asks for a cache line that will soon be read or written.
+static inline __attribute__((always_inline)) void cvector_prefetch(const float *line) { __builtin_prefetch(line, 1, 3); }
+
 // Lanes i, i + 4, i + 8 and i + 12 of each of four vectors, added as (i + (i + 8)) + ((i + 4) + (i + 12)): four quarters.
 static inline __attribute__((always_inline)) cvector_16 cvector_quarters(
     cvector_16 a, cvector_16 b, cvector_16 c, cvector_16 d) {
