@@ -134,7 +134,4 @@ public protocol KernelSet: Sendable {
     _ average: UnsafeMutablePointer<Float>, parameters: UnsafePointer<Float>, count: Int, decay: Float)
   /// sums += terms.
   func addArray(_ terms: UnsafePointer<Float>, into sums: UnsafeMutablePointer<Float>, count: Int)
-  /// sums = left + right.
-  func sumArrays(
-    _ left: UnsafePointer<Float>, _ right: UnsafePointer<Float>, into sums: UnsafeMutablePointer<Float>, count: Int)
 }

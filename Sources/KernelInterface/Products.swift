@@ -53,8 +53,6 @@ public struct Product {
   public var depth: Int
   /// Columns of inputs and outputs.
   public var columns: Int
-  /// Floats of the last column that are stored: the end of a row of features that 16 does not divide.
-  public var lastColumnLanes = laneCount
   /// Memory that the next product will read, fetched while this one computes: `prefetchedFloats` floats; nil for none.
   public var prefetched: UnsafePointer<Float>?
   /// See `prefetched`.

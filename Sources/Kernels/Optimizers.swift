@@ -101,11 +101,4 @@ extension VectorKernels {
   public func addArray(_ terms: UnsafePointer<Float>, into sums: UnsafeMutablePointer<Float>, count: Int) {
     for index in 0..<count { sums[index] += terms[index] }
   }
-
-  /// sums = left + right.
-  public func sumArrays(
-    _ left: UnsafePointer<Float>, _ right: UnsafePointer<Float>, into sums: UnsafeMutablePointer<Float>, count: Int
-  ) {
-    for index in 0..<count { sums[index] = left[index] + right[index] }
-  }
 }

@@ -4,7 +4,8 @@ public import KernelInterface
 extension VectorKernels {
   /// Computes a product by register tiles; see `Product`.
   ///
-  /// Column tiles are the outer loop: the few columns of a tile stay in the L1 cache while all rows of weights pass by.
+  /// Column tiles are the outer loop, blocks of depth the next: the inputs of a block stay in the L1 cache while all rows of
+  /// weights pass by.
   public func product(_ product: Product) {
     var column = 0
     while column < product.columns {
@@ -16,6 +17,12 @@ extension VectorKernels {
           continue
         }
         #if REGISTERS_32
+          if left == 5 {
+            // 4 and 1 would leave the last column's five sums waiting for one another.
+            productRows(product, column, TileWidth<5, 1>())
+            column += 5
+            continue
+          }
           if left >= 4 {
             productRows(product, column, TileWidth<4, 1>())
             column += 4
@@ -48,27 +55,50 @@ struct TileWidth<let vectors: Int, let parts: Int> {}
 /// Rows of a tile, as a type.
 struct TileHeight<let rows: Int> {}
 
+/// Floats of a block's inputs: 24 KiB, which leaves the smallest L1 caches, of 32 KiB, room for weights and sums.
+private let blockFloats = 6144
+
 @inline(__always)
 private func productRows<let vectors: Int, let parts: Int>(
   _ product: Product, _ column: Int, _ width: TileWidth<vectors, parts>
 ) {
+  let blocks = depthBlocks(product, columns: vectors / parts)
+  for block in 0..<blocks {
+    productBlock(
+      product, column, product.depth * block / blocks..<product.depth * (block + 1) / blocks, width)
+  }
+}
+
+/// How many blocks the depth is cut into; sums of one are where the next begins, so the bits are those of one.
+private func depthBlocks(_ product: Product, columns: Int) -> Int {
+  // What is added to the outputs has no place for sums that are not complete.
+  if case .accumulate = product.epilogue { return 1 }
+  let depth = blockFloats / (columns * laneCount)
+  return max(1, (product.depth + depth - 1) / depth)
+}
+
+@inline(__always)
+private func productBlock<let vectors: Int, let parts: Int>(
+  _ product: Product, _ column: Int, _ depth: Range<Int>, _ width: TileWidth<vectors, parts>
+) {
   var row = 0
   #if VECTOR_WIDTH_16 || VECTOR_WIDTH_8
-    while row + 5 <= product.rows {
+    while vectors < 5 && row + 5 <= product.rows {
       if column == 0 { prefetch(product, rows: row..<row + 5) }
-      productTile(product, row, column, TileHeight<5>(), width)
+      productTile(product, row, column, depth, TileHeight<5>(), width)
       row += 5
     }
-    if row + 4 <= product.rows {
-      productTile(product, row, column, TileHeight<4>(), width)
+    while row + 4 <= product.rows {
+      if vectors == 5 && column == 0 { prefetch(product, rows: row..<row + 4) }
+      productTile(product, row, column, depth, TileHeight<4>(), width)
       row += 4
     }
   #endif
   while row + 2 <= product.rows {
-    productTile(product, row, column, TileHeight<2>(), width)
+    productTile(product, row, column, depth, TileHeight<2>(), width)
     row += 2
   }
-  if row < product.rows { productTile(product, row, column, TileHeight<1>(), width) }
+  if row < product.rows { productTile(product, row, column, depth, TileHeight<1>(), width) }
 }
 
 /// Fetches the rows' share of what the next product reads: in small portions, which don't hold up the sums.
@@ -85,25 +115,38 @@ private func prefetch(_ product: Product, rows: Range<Int>) {
 
 @inline(__always)
 private func productTile<let rows: Int, let vectors: Int, let parts: Int>(
-  _ product: Product, _ row: Int, _ column: Int, _: TileHeight<rows>, _: TileWidth<vectors, parts>
+  _ product: Product, _ row: Int, _ column: Int, _ depth: Range<Int>, _: TileHeight<rows>,
+  _: TileWidth<vectors, parts>
 ) {
+  let outputRowStride = product.outputRowStride
+  let outputColumnStride = product.outputColumnStride
+  let tileOffset = row * outputRowStride + column * outputColumnStride
+  let outputs = product.outputs + tileOffset
   var sums = InlineArray<rows, InlineArray<vectors, Vector>>(repeating: InlineArray(repeating: Vector()))
-  switch product.epilogue {
-  case .bias(let bias), .biasLeakyReLU(let bias):
+  if depth.lowerBound > 0 {
     for r in 0..<rows {
-      let start = Vector(repeating: bias[row + r])
-      for v in 0..<vectors { sums[r][v] = start }
+      for v in 0..<vectors {
+        sums[r][v] = load(outputs + r * outputRowStride + vectorOffset(v, outputColumnStride, parts))
+      }
     }
-  case .store, .accumulate, .leakyReLUGradient: break
+  } else {
+    switch product.epilogue {
+    case .bias(let bias), .biasLeakyReLU(let bias):
+      for r in 0..<rows {
+        let start = Vector(repeating: bias[row + r])
+        for v in 0..<vectors { sums[r][v] = start }
+      }
+    case .store, .accumulate, .leakyReLUGradient: break
+    }
   }
 
-  var weights = product.weights + row * product.weightRowStride
-  let inputs = product.inputs + column * product.inputColumnStride
   let weightRowStride = product.weightRowStride
   let weightDepthStride = product.weightDepthStride
+  var weights = product.weights + row * weightRowStride + depth.lowerBound * weightDepthStride
+  let inputs = product.inputs + column * product.inputColumnStride
   let inputColumnStride = product.inputColumnStride
   let offsets = product.inputOffsets
-  for k in 0..<product.depth {
+  for k in depth {
     let input = inputs + Int(offsets[k])
     var inputVectors = InlineArray<vectors, Vector>(repeating: Vector())
     for v in 0..<vectors { inputVectors[v] = load(input + vectorOffset(v, inputColumnStride, parts)) }
@@ -115,10 +158,14 @@ private func productTile<let rows: Int, let vectors: Int, let parts: Int>(
   }
 
   // One loop a case: only short loops over constant bounds unroll, and only unrolled tiles live in registers.
-  let outputRowStride = product.outputRowStride
-  let outputColumnStride = product.outputColumnStride
-  let tileOffset = row * outputRowStride + column * outputColumnStride
-  let outputs = product.outputs + tileOffset
+  if depth.upperBound < product.depth {
+    for r in 0..<rows {
+      for v in 0..<vectors {
+        store(sums[r][v], to: outputs + r * outputRowStride + vectorOffset(v, outputColumnStride, parts))
+      }
+    }
+    return
+  }
   switch product.epilogue {
   case .store, .bias: break
   case .accumulate:
@@ -137,35 +184,10 @@ private func productTile<let rows: Int, let vectors: Int, let parts: Int>(
       }
     }
   }
-  if product.lastColumnLanes < laneCount && column + vectors / parts >= product.columns {
-    for r in 0..<rows {
-      storeCut(
-        sums[r], lanes: product.lastColumnLanes, to: outputs + r * outputRowStride, outputColumnStride, parts: parts)
-    }
-    return
-  }
   for r in 0..<rows {
     for v in 0..<vectors {
       store(sums[r][v], to: outputs + r * outputRowStride + vectorOffset(v, outputColumnStride, parts))
     }
-  }
-}
-
-/// Stores a row of a tile whose last column ends after `lanes` floats.
-@inline(never)
-private func storeCut<let vectors: Int>(
-  _ sums: InlineArray<vectors, Vector>, lanes: Int, to outputs: UnsafeMutablePointer<Float>, _ columnStride: Int,
-  parts: Int
-) {
-  let lastColumn = vectors / parts - 1
-  for v in 0..<vectors {
-    let output = outputs + vectorOffset(v, columnStride, parts)
-    guard v / parts == lastColumn else {
-      store(sums[v], to: output)
-      continue
-    }
-    let first = (v % parts) * Vector.scalarCount
-    for lane in 0..<Vector.scalarCount where first + lane < lanes { output[lane] = sums[v][lane] }
   }
 }
 

@@ -117,12 +117,15 @@ final class Convolution3x3 {
         kernels: kernels)
       return
     }
-    if let output {
-      kernels.applyLeakyReLUGradient(
-        activations: output, gradient: outputGradient, count: bordered(outputs, width))
-    }
     let sumGradient = UnsafePointer(outputGradient)
     for y in 0..<width {
+      if let output {
+        for channel in 0..<outputs {
+          let row = channel * planeStride + interior(y)
+          kernels.applyLeakyReLUGradient(
+            activations: output + row, gradient: outputGradient + row, count: width * laneCount)
+        }
+      }
       kernels.addColumns(
         sumGradient + interior(y), rowStride: planeStride, columnStride: laneCount, rows: outputs, columns: width,
         sums: biasSums.pointer)

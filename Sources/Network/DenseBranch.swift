@@ -31,8 +31,10 @@ final class DenseBranch {
   private let weightOffsets: [AlignedBuffer<Int32>]
   private let imageStride: Int
   private let panelSum: CanonicalSum
-  /// Rows of a weight gradient that are computed together: its parts then stay in the L2 cache while they are added.
-  private static let panelRows = 20
+  /// Rows and columns of a weight gradient that are computed together: the sums of its parts, and a part's share of the input,
+  /// then stay in the L1 cache.
+  private static let panelRows = 40
+  private static let panelWidth = 4 * laneCount
 
   /// - Parameters:
   ///   - groupCapacity: Lane groups of the largest minibatch.
@@ -85,7 +87,7 @@ final class DenseBranch {
     rowOffsets = widths.map { multiples(of: Self.padded($0), count: images) }
     weightOffsets = (0..<widths.count - 1).map { multiples(of: widths[$0], count: forTraining ? widths[$0 + 1] : 0) }
     panelSum = CanonicalSum(
-      count: forTraining ? Self.panelRows * widest : 0, parts: partCapacity, kernels: kernels)
+      count: forTraining ? max(Self.panelRows * Self.panelWidth, widest) : 0, parts: partCapacity, kernels: kernels)
   }
 
   /// Width of a row of features: whole vectors, and no multiple of 2 KiB, which would crowd few sets of the L1 cache.
@@ -99,7 +101,7 @@ final class DenseBranch {
   /// About 512 KiB: what is completed last, and hides behind nothing, is short, and a message still costs more for its bytes
   /// than for its way. Whole panels, and whole vectors, for any width.
   private static func pieceRows(width: Int) -> Int {
-    let unit = panelRows * 4
+    let unit = 2 * panelRows
     return max(1, (1 << 17) / (unit * width)) * unit
   }
 
@@ -213,28 +215,44 @@ final class DenseBranch {
   ) rethrows {
     let outputStride = Self.padded(widths[layer + 1])
     let inputStride = Self.padded(widths[layer])
-    let columns = (widths[layer] + laneCount - 1) / laneCount
-    var row = range.lowerBound
-    while row < range.upperBound {
-      profiles[layer].weightGradient()
-      let count = min(Self.panelRows, range.upperBound - row)
-      for part in parts {
-        let firstImage = part.lowerBound * laneCount
-        panelSum.add(count: count * widths[layer]) { panel in
-          var product = Product(
-            weights: outputGradient.pointer + firstImage * outputStride + row, rowStride: 1, depthStride: outputStride,
-            inputs: rows[layer].pointer + firstImage * inputStride, offsets: rowOffsets[layer].pointer,
-            columnStride: laneCount, outputs: panel, outputRowStride: widths[layer], outputColumnStride: laneCount,
-            rows: count, depth: part.count * laneCount, columns: columns, epilogue: .store)
-          product.lastColumnLanes = widths[layer] - (columns - 1) * laneCount
-          kernels.product(product)
+    let inputs = widths[layer]
+    for first in stride(from: 0, to: inputs, by: Self.panelWidth) {
+      let count = min(Self.panelWidth, inputs - first)
+      for panelStart in stride(from: range.lowerBound, to: range.upperBound, by: Self.panelRows) {
+        profiles[layer].weightGradient()
+        let panelRows = min(Self.panelRows, range.upperBound - panelStart)
+        for part in parts {
+          let image = part.lowerBound * laneCount
+          panelSum.addInPlace(count: panelRows * Self.panelWidth) { panel, accumulating in
+            kernels.product(
+              Product(
+                weights: outputGradient.pointer + image * outputStride + panelStart, rowStride: 1,
+                depthStride: outputStride, inputs: rows[layer].pointer + image * inputStride + first,
+                offsets: rowOffsets[layer].pointer, columnStride: laneCount, outputs: panel,
+                outputRowStride: Self.panelWidth, outputColumnStride: laneCount, rows: panelRows,
+                depth: part.count * laneCount, columns: (count + laneCount - 1) / laneCount,
+                epilogue: accumulating ? .accumulate : .store))
+          }
         }
+        let sums = panelSum.finish(count: panelRows * Self.panelWidth)
+        for row in 0..<panelRows {
+          let result = gradient + weights[layer].offset + (panelStart + row) * inputs + first
+          write(sums.map { $0 + row * Self.panelWidth }, to: result, count: count, accumulating)
+        }
+        try report(.working)
       }
-      panelSum.finish(
-        into: gradient + weights[layer].offset + row * widths[layer], count: count * widths[layer],
-        accumulating: accumulating)
-      row += count
-      try report(.working)
+    }
+  }
+
+  private func write(
+    _ sums: UnsafePointer<Float>?, to gradient: UnsafeMutablePointer<Float>, count: Int, _ accumulating: Bool
+  ) {
+    if accumulating {
+      if let sums { kernels.addArray(sums, into: gradient, count: count) }
+    } else if let sums {
+      gradient.update(from: sums, count: count)
+    } else {
+      gradient.update(repeating: 0, count: count)
     }
   }
 

@@ -8,9 +8,11 @@ public import KernelInterface
 public final class CanonicalSum {
   private let kernels: any KernelSet
   private let count: Int
-  /// Sums of 1, 1, 2, 4, … parts: one to write the next part into, then one for each level of the tree.
+  /// Sums of 1, 2, 4, … parts: one for each level of the tree.
   private var buffers: [FloatBuffer] = []
   private var isFull: [Bool] = []
+  /// A part that is computed apart from its left neighbour.
+  private let apart: FloatBuffer
 
   /// Prepares sums of up to `parts` vectors of `count` floats.
   public init(count: Int, parts: Int, kernels: any KernelSet) {
@@ -18,49 +20,62 @@ public final class CanonicalSum {
     self.count = count
     var depth = 1
     while 1 << depth < max(2, parts) { depth += 1 }
-    for _ in 0...depth + 1 {
+    for _ in 0...depth {
       buffers.append(FloatBuffer(count: count))
       isFull.append(false)
     }
+    apart = FloatBuffer(count: count)
   }
 
   /// Adds the next vector, which `write` stores at the pointer it is given.
   ///
   /// - Parameter count: Floats of this sum's vectors, at most what was prepared; the same for every part of a sum.
   public func add(count: Int, write: (UnsafeMutablePointer<Float>) -> Void) {
+    addInPlace(count: count) { sum, accumulating in
+      guard accumulating else { return write(sum) }
+      write(apart.pointer)
+      kernels.addArray(apart.pointer, into: sum, count: count)
+    }
+  }
+
+  /// Adds the next vector, which `write` stores or, where told so, adds to what is there, each element by one addition: that
+  /// is the lowest level of the tree.
+  public func addInPlace(count: Int, write: (_ sum: UnsafeMutablePointer<Float>, _ accumulating: Bool) -> Void) {
     precondition(count <= self.count, "the vector is longer than what was prepared")
+    let sum = buffers[0].pointer
+    write(sum, isFull[0])
     guard isFull[0] else {
-      write(buffers[0].pointer)
       isFull[0] = true
       return
     }
-    write(buffers[buffers.count - 1].pointer)
     isFull[0] = false
-    let right = buffers[buffers.count - 1].pointer
-    var left = buffers[0].pointer
     var level = 1
     while isFull[level] {
-      kernels.sumArrays(left, right, into: right, count: count)
+      kernels.addArray(buffers[level].pointer, into: sum, count: count)
       isFull[level] = false
-      left = buffers[level].pointer
       level += 1
     }
-    kernels.sumArrays(left, right, into: buffers[level].pointer, count: count)
+    buffers.swapAt(0, level)
     isFull[level] = true
   }
 
-  /// Writes the sum of all vectors added since the last call into `result`, or adds it to it.
-  public func finish(into result: UnsafeMutablePointer<Float>, count: Int, accumulating: Bool) {
+  /// The sum of all vectors added since the last call, valid until the next `add`; nil where there were none.
+  public func finish(count: Int) -> UnsafePointer<Float>? {
     var sum: UnsafeMutablePointer<Float>?
     for level in buffers.indices where isFull[level] {
       if let rest = sum {
         // A number of parts that is no power of two: what is left over joins from the smallest subtree up.
-        kernels.sumArrays(buffers[level].pointer, rest, into: buffers[level].pointer, count: count)
+        kernels.addArray(rest, into: buffers[level].pointer, count: count)
       }
       sum = buffers[level].pointer
       isFull[level] = false
     }
-    guard let sum else {
+    return UnsafePointer(sum)
+  }
+
+  /// Writes the sum of all vectors added since the last call into `result`, or adds it to it.
+  public func finish(into result: UnsafeMutablePointer<Float>, count: Int, accumulating: Bool) {
+    guard let sum = finish(count: count) else {
       if !accumulating { result.update(repeating: 0, count: count) }
       return
     }

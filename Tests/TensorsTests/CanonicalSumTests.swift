@@ -14,13 +14,20 @@ import Testing
       : zip(tree(Array(parts[..<(parts.count / 2)])), tree(Array(parts[(parts.count / 2)...]))).map { $0 + $1 }
   }
 
-  private func sum(_ parts: [[Float]], accumulatingOnto start: [Float]? = nil) throws -> [Float] {
+  private func sum(_ parts: [[Float]], accumulatingOnto start: [Float]? = nil, inPlace: Bool = false) throws -> [Float]
+  {
     let count = parts[0].count
     let kernels = try KernelChoice.kernels(requested: nil)
     let sum = CanonicalSum(count: count, parts: parts.count, kernels: kernels)
     for part in parts {
-      sum.add(count: count) { pointer in
-        for index in 0..<count { pointer[index] = part[index] }
+      if inPlace {
+        sum.addInPlace(count: count) { pointer, accumulating in
+          for index in 0..<count { pointer[index] = accumulating ? pointer[index] + part[index] : part[index] }
+        }
+      } else {
+        sum.add(count: count) { pointer in
+          for index in 0..<count { pointer[index] = part[index] }
+        }
       }
     }
     let result = FloatBuffer(count: count)
@@ -35,6 +42,12 @@ import Testing
     #expect(try sum(parts) == tree(parts))
     #expect(
       try sum(parts, accumulatingOnto: part(50, count: 37)) == zip(part(50, count: 37), tree(parts)).map { $0 + $1 })
+  }
+
+  @Test("adding in place gives the same bits", arguments: [1, 2, 3, 5, 8])
+  func inPlace(_ count: Int) throws {
+    let parts = (0..<count).map { part($0, count: 37) }
+    #expect(try sum(parts, inPlace: true) == sum(parts))
   }
 
   @Test("sums over halves of the parts are subtrees of the sum over all", arguments: [2, 4, 8])
