@@ -6,10 +6,11 @@ import PackageDescription
 // KernelsV3, KernelsV4 and KernelsV4Half hold symbolic links to the same files; Tensors chooses among them at run time. The flags are unsafeFlags because SwiftPM has no other spelling for an
 // instruction set per target; they are allowed in a root package, which this is, and need nothing from the user.
 func kernelSettings(march: String?, vectorWidth: Int) -> [SwiftSetting] {
-  // A register tile is a nest of constant loops; it stays in registers only where all of them unroll. Vectors are spelled out:
-  // LLVM's own (SLP) would cut those of 16 floats into halves.
+  // A register tile is a nest of constant loops; it stays in registers only where all of them unroll. What becomes of
+  // vectors hangs on LLVM's passes (`addingProduct` leaves the standard library as one scalar operation a lane, which the SLP
+  // pass gathers again): launch/check-kernels looks at the result.
   var flags = ["-Ounchecked", "-wmo", "-num-threads", "2"]
-  flags += ["-unroll-threshold=3000", "-vectorize-slp=false"].flatMap { ["-Xllvm", $0] }
+  flags += ["-Xllvm", "-unroll-threshold=3000"]
   var settings: [SwiftSetting] = [.define("VECTOR_WIDTH_\(vectorWidth)")]
   if let march {
     flags += ["-Xcc", "-march=\(march)"]
