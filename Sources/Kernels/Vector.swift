@@ -23,10 +23,12 @@ internal import CPlatform
 
 /// sum + a · b; one rounding where the CPU has fused multiply-add.
 @inline(always) func multiplyAdd(_ sum: Vector, _ a: Vector, _ b: Vector) -> Vector {
-  #if FUSED_MULTIPLY_ADD
-    sum.addingProduct(a, b)
+  #if FUSED_MULTIPLY_ADD && VECTOR_WIDTH_16
+    cvector_multiply_add_16(sum, a, b)
+  #elseif FUSED_MULTIPLY_ADD
+    cvector_multiply_add_8(sum, a, b)
   #else
-    // Without the instruction, addingProduct is a library call for each lane.
+    // Without the instruction, a fused one is a library call for each lane.
     sum + a * b
   #endif
 }

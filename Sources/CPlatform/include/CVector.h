@@ -19,6 +19,16 @@ static inline __attribute__((always_inline)) cvector_16 cvector_root_16(cvector_
   return __builtin_elementwise_sqrt(x);
 }
 
+// sum + a·b, rounded once. `SIMD.addingProduct` leaves the standard library as one scalar operation a lane, and hangs on
+// LLVM's gathering them again.
+static inline __attribute__((always_inline)) cvector_8 cvector_multiply_add_8(cvector_8 sum, cvector_8 a, cvector_8 b) {
+  return __builtin_elementwise_fma(a, b, sum);
+}
+static inline __attribute__((always_inline)) cvector_16 cvector_multiply_add_16(
+    cvector_16 sum, cvector_16 a, cvector_16 b) {
+  return __builtin_elementwise_fma(a, b, sum);
+}
+
 // Asks for a cache line that will soon be read or written.
 static inline __attribute__((always_inline)) void cvector_prefetch(const float *line) { __builtin_prefetch(line, 1, 3); }
 
