@@ -4,46 +4,58 @@ public import KernelInterface
 extension VectorKernels {
   /// Computes a product by register tiles; see `Product`.
   ///
-  /// Column tiles are the outer loop, blocks of depth the next: the inputs of a block stay in the L1 cache while all rows of
-  /// weights pass by.
+  /// Panels of rows are the outermost loop, whose weights stay in the L2 cache while all columns pass by; then tiles of columns;
+  /// then blocks of depth, whose inputs stay in the L1 cache while the panel's rows pass by.
   public func product(_ product: Product) {
+    var row = 0
+    // Whole tiles, of 5 rows or of 4, but for the last.
+    let panelRows = product.depth < deep ? product.rows : max(20, panelFloats / product.depth / 20 * 20)
+    while row < product.rows {
+      let end = min(product.rows, row + panelRows)
+      productPanel(product, row..<end)
+      row = end
+    }
+  }
+
+  @inline(__always)
+  private func productPanel(_ product: Product, _ rows: Range<Int>) {
     var column = 0
     while column < product.columns {
       let left = product.columns - column
       #if VECTOR_WIDTH_16 || VECTOR_WIDTH_8
         if parts == 2 {
-          productRows(product, column, TileWidth<2, 2>())
+          productRows(product, rows, column, TileWidth<2, 2>())
           column += 1
           continue
         }
         #if REGISTERS_32
           if left == 5 {
             // 4 and 1 would leave the last column's five sums waiting for one another.
-            productRows(product, column, TileWidth<5, 1>())
+            productRows(product, rows, column, TileWidth<5, 1>())
             column += 5
             continue
           }
           if left >= 4 {
-            productRows(product, column, TileWidth<4, 1>())
+            productRows(product, rows, column, TileWidth<4, 1>())
             column += 4
             continue
           }
           if left == 3 {
-            productRows(product, column, TileWidth<3, 1>())
+            productRows(product, rows, column, TileWidth<3, 1>())
             column += 3
             continue
           }
         #endif
         if left >= 2 {
-          productRows(product, column, TileWidth<2, 1>())
+          productRows(product, rows, column, TileWidth<2, 1>())
           column += 2
         } else {
-          productRows(product, column, TileWidth<1, 1>())
+          productRows(product, rows, column, TileWidth<1, 1>())
           column += 1
         }
       #else
         _ = left
-        productRows(product, column, TileWidth<4, 4>())
+        productRows(product, rows, column, TileWidth<4, 4>())
         column += 1
       #endif
     }
@@ -55,18 +67,37 @@ struct TileWidth<let vectors: Int, let parts: Int> {}
 /// Rows of a tile, as a type.
 struct TileHeight<let rows: Int> {}
 
+/// Floats of a panel's weights, at most: 512 KiB.
+private let panelFloats = 131072
 /// Floats of a block's inputs: 24 KiB, which leaves the smallest L1 caches, of 32 KiB, room for weights and sums.
 private let blockFloats = 6144
 
 @inline(__always)
 private func productRows<let vectors: Int, let parts: Int>(
-  _ product: Product, _ column: Int, _ width: TileWidth<vectors, parts>
+  _ product: Product, _ rows: Range<Int>, _ column: Int, _ width: TileWidth<vectors, parts>
 ) {
   let blocks = depthBlocks(product, columns: vectors / parts)
+  let depth = { (block: Int) in product.depth * block / blocks..<product.depth * (block + 1) / blocks }
   for block in 0..<blocks {
-    productBlock(
-      product, column, product.depth * block / blocks..<product.depth * (block + 1) / blocks, width)
+    var next: InputBlock?
+    if product.depth >= deep {
+      if block + 1 < blocks {
+        next = InputBlock(column: column, depth: depth(block + 1))
+      } else if column + vectors / parts < product.columns {
+        next = InputBlock(column: column + vectors / parts, depth: depth(0))
+      }
+    }
+    productBlock(product, rows, column, depth(block), next, width)
   }
+}
+
+/// Depth from which on what comes next is worth fetching: shallow products lie in the caches.
+private let deep = 48
+
+/// Inputs of a block: from a column on, as many as a tile has.
+private struct InputBlock {
+  var column: Int
+  var depth: Range<Int>
 }
 
 /// How many blocks the depth is cut into; sums of one are where the next begins, so the bits are those of one.
@@ -79,26 +110,29 @@ private func depthBlocks(_ product: Product, columns: Int) -> Int {
 
 @inline(__always)
 private func productBlock<let vectors: Int, let parts: Int>(
-  _ product: Product, _ column: Int, _ depth: Range<Int>, _ width: TileWidth<vectors, parts>
+  _ product: Product, _ rows: Range<Int>, _ column: Int, _ depth: Range<Int>, _ next: InputBlock?,
+  _ width: TileWidth<vectors, parts>
 ) {
-  var row = 0
+  var row = rows.lowerBound
   #if VECTOR_WIDTH_16 || VECTOR_WIDTH_8
-    while vectors < 5 && row + 5 <= product.rows {
+    while vectors < 5 && row + 5 <= rows.upperBound {
       if column == 0 { prefetch(product, rows: row..<row + 5) }
+      prefetch(product, after: row..<row + 5, of: rows, depth, next, columns: vectors / parts)
       productTile(product, row, column, depth, TileHeight<5>(), width)
       row += 5
     }
-    while row + 4 <= product.rows {
+    while row + 4 <= rows.upperBound {
       if vectors == 5 && column == 0 { prefetch(product, rows: row..<row + 4) }
+      prefetch(product, after: row..<row + 4, of: rows, depth, next, columns: vectors / parts)
       productTile(product, row, column, depth, TileHeight<4>(), width)
       row += 4
     }
   #endif
-  while row + 2 <= product.rows {
+  while row + 2 <= rows.upperBound {
     productTile(product, row, column, depth, TileHeight<2>(), width)
     row += 2
   }
-  if row < product.rows { productTile(product, row, column, depth, TileHeight<1>(), width) }
+  if row < rows.upperBound { productTile(product, row, column, depth, TileHeight<1>(), width) }
 }
 
 /// Fetches the rows' share of what the next product reads: in small portions, which don't hold up the sums.
@@ -108,8 +142,35 @@ private func prefetch(_ product: Product, rows: Range<Int>) {
   var index = product.prefetchedFloats * rows.lowerBound / product.rows
   let end = product.prefetchedFloats * rows.upperBound / product.rows
   while index < end {
-    cvector_prefetch(prefetched + index)
+    cvector_prefetch_to_read(prefetched + index)
     index += laneCount
+  }
+}
+
+/// Fetches the weights of the rows that follow, and the rows' share of the next block's inputs.
+@inline(__always)
+private func prefetch(
+  _ product: Product, after rows: Range<Int>, of panel: Range<Int>, _ depth: Range<Int>, _ next: InputBlock?,
+  columns: Int
+) {
+  if product.depth >= deep && product.weightDepthStride == 1 && product.prefetched == nil {
+    for row in rows.upperBound..<min(panel.upperBound, rows.upperBound + rows.count) {
+      let weights = product.weights + row * product.weightRowStride
+      var k = depth.lowerBound
+      while k < depth.upperBound {
+        cvector_prefetch_to_read(weights + k)
+        k += laneCount
+      }
+    }
+  }
+  guard let next else { return }
+  let first = next.depth.lowerBound + next.depth.count * (rows.lowerBound - panel.lowerBound) / panel.count
+  let end = next.depth.lowerBound + next.depth.count * (rows.upperBound - panel.lowerBound) / panel.count
+  let inputs = product.inputs + next.column * product.inputColumnStride
+  for k in first..<end {
+    for column in 0..<columns {
+      cvector_prefetch_to_read(inputs + Int(product.inputOffsets[k]) + column * product.inputColumnStride)
+    }
   }
 }
 

@@ -19,7 +19,7 @@ private func storeRow<Columns: WinogradAxis>(
 ) {
   for j in 0..<Columns.points {
     store(row[j], to: result + j * positionStride)
-    cvector_prefetch(result + j * positionStride + 2 * laneCount)
+    cvector_prefetch_to_write(result + j * positionStride + 2 * laneCount)
   }
 }
 

@@ -31,10 +31,10 @@ final class DenseBranch {
   private let weightOffsets: [AlignedBuffer<Int32>]
   private let imageStride: Int
   private let panelSum: CanonicalSum
-  /// Rows and columns of a weight gradient that are computed together: the sums of its parts, and a part's share of the input,
-  /// then stay in the L1 cache.
-  private static let panelRows = 40
-  private static let panelWidth = 4 * laneCount
+  /// Rows and columns of a weight gradient that are computed together: what a part of the minibatch has for them stays in the
+  /// L1 cache, the sums of the parts in the L2 cache.
+  private static let panelRows = 80
+  private static let panelWidth = 8 * laneCount
 
   /// - Parameters:
   ///   - groupCapacity: Lane groups of the largest minibatch.
@@ -101,7 +101,7 @@ final class DenseBranch {
   /// About 512 KiB: what is completed last, and hides behind nothing, is short, and a message still costs more for its bytes
   /// than for its way. Whole panels, and whole vectors, for any width.
   private static func pieceRows(width: Int) -> Int {
-    let unit = 2 * panelRows
+    let unit = panelRows
     return max(1, (1 << 17) / (unit * width)) * unit
   }
 

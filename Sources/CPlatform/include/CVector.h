@@ -29,8 +29,14 @@ static inline __attribute__((always_inline)) cvector_16 cvector_multiply_add_16(
   return __builtin_elementwise_fma(a, b, sum);
 }
 
-// Asks for a cache line that will soon be read or written.
-static inline __attribute__((always_inline)) void cvector_prefetch(const float *line) { __builtin_prefetch(line, 1, 3); }
+// Asks for a cache line that will soon be written.
+static inline __attribute__((always_inline)) void cvector_prefetch_to_write(const float *line) {
+  __builtin_prefetch(line, 1, 3);
+}
+// Asks for a cache line that will soon be read: other cores, whose threads read it too, keep it.
+static inline __attribute__((always_inline)) void cvector_prefetch_to_read(const float *line) {
+  __builtin_prefetch(line, 0, 3);
+}
 
 // Lanes i, i + 4, i + 8 and i + 12 of each of four vectors, added as (i + (i + 8)) + ((i + 4) + (i + 12)): four quarters.
 static inline __attribute__((always_inline)) cvector_16 cvector_quarters(
