@@ -92,7 +92,7 @@ private func productRows<let vectors: Int, let parts: Int>(
 }
 
 /// Depth from which on what comes next is worth fetching: shallow products lie in the caches.
-private let deep = 48
+private let deep = 128
 
 /// Inputs of a block: from a column on, as many as a tile has.
 private struct InputBlock {
