@@ -69,7 +69,7 @@ struct TileHeight<let rows: Int> {}
 
 /// Floats of a panel's weights, at most: 512 KiB.
 private let panelFloats = 131072
-/// Floats of a block's inputs: 24 KiB, which leaves the smallest L1 caches, of 32 KiB, room for weights and sums.
+/// Floats of a block's inputs, about: 24 KiB, which leaves the smallest L1 caches, of 32 KiB, room for weights and sums.
 private let blockFloats = 6144
 
 @inline(__always)
@@ -105,7 +105,7 @@ private func depthBlocks(_ product: Product, columns: Int) -> Int {
   // What is added to the outputs has no place for sums that are not complete.
   if case .accumulate = product.epilogue { return 1 }
   let depth = blockFloats / (columns * laneCount)
-  return max(1, (product.depth + depth - 1) / depth)
+  return max(1, (product.depth + depth / 2) / depth)
 }
 
 @inline(__always)
