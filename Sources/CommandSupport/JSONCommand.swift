@@ -4,8 +4,30 @@ import Foundation
 public enum JSONCommand {
   /// It ended badly, or printed no object.
   public struct Failure: Error {
-    /// The last line of what it printed.
-    public let lastLine: String
+    /// The line of what it printed that says most.
+    public let reason: String
+
+    fileprivate init(reason: String) { self.reason = reason }
+
+    /// - Parameter lines: All that it printed.
+    fileprivate init<Line: StringProtocol>(_ lines: [Line]) {
+      // Python's last line is the one; Open MPI begins with it, below a rule, and may end with pages of advice; a
+      // program's own stands above what Open MPI says of its end.
+      let error = "error: "
+      let isRule = { (line: Line) in line.hasPrefix("-----") }
+      if let own = lines.first(where: { $0.hasPrefix(error) }) {
+        reason = String(own.dropFirst(error.count))
+      } else {
+        let launcher = lines.firstIndex(where: isRule).flatMap { rule in
+          lines[rule...].first { $0.contains(where: \.isLetter) }
+        }
+        let line = launcher ?? lines.last { $0.contains(where: \.isLetter) }
+        let advice =
+          line?.contains("run as root") == true
+          ? " OMPI_ALLOW_RUN_AS_ROOT=1 and OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 in the environment allow it." : ""
+        reason = line.map { $0 + advice } ?? "no output"
+      }
+    }
   }
 
   /// The path of the running program, whatever it was called as.
@@ -33,7 +55,7 @@ public enum JSONCommand {
     let output = Pipe()
     process.standardOutput = output
     process.standardError = output
-    do { try process.run() } catch { throw Failure(lastLine: "\(error)") }
+    do { try process.run() } catch { throw Failure(reason: "\(error)") }
     return Running(process: process, output: output)
   }
 
@@ -52,8 +74,7 @@ public enum JSONCommand {
       guard process.terminationStatus == 0, let line = lines.last(where: { $0.hasPrefix("{") }),
         let object = try? JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any]
       else {
-        // Open MPI ends its messages with a rule.
-        throw Failure(lastLine: lines.last { $0.contains(where: \.isLetter) }.map(String.init) ?? "no output")
+        throw Failure(lines)
       }
       return object
     }

@@ -125,7 +125,7 @@ struct PyTorchComparison {
       return try JSONCommand.run(command)
     } catch {
       throw InputError(
-        "--compare-pytorch", found: "'\(command.prefix(2).joined(separator: " "))' failed: \(error.lastLine)",
+        "--compare-pytorch", found: "'\(command.prefix(2).joined(separator: " "))' failed: \(error.reason)",
         expected: "a Python interpreter with torch and numpy, and mpirun for several ranks")
     }
   }

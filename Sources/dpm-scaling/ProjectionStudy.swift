@@ -72,7 +72,7 @@ struct ProjectionStudy {
 
   private func answer(_ command: [String]) throws -> [String: Any] {
     do throws(JSONCommand.Failure) { return try JSONCommand.run(command) } catch {
-      throw InputError("--project", found: "'\(command.joined(separator: " "))' failed: \(error.lastLine)")
+      throw InputError("--project", found: "'\(command.joined(separator: " "))' failed: \(error.reason)")
     }
   }
 }

@@ -140,7 +140,7 @@ struct ScalingStudy {
       return answers
     } catch {
       throw InputError(
-        "--launcher", found: "'\(commands.first?.joined(separator: " ") ?? "")' failed: \(error.lastLine)",
+        "--launcher", found: "'\(commands.first?.joined(separator: " ") ?? "")' failed: \(error.reason)",
         expected: "a command that starts the ranks")
     }
   }

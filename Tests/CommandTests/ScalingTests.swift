@@ -54,5 +54,30 @@ extension CommandTests {
       #expect(result.errors.hasPrefix("error: ") && result.errors.contains(text), "\(result.errors)")
       #expect(result.errors.count { $0 == "\n" } == 1, "\(result.errors)")
     }
+
+    @Test(
+      "of what a launcher prints before it fails, one line says why",
+      arguments: [
+        (
+          "echo -----; echo 'mpirun has detected an attempt to run as root.'; echo; echo 'We reiterate our advice.'",
+          "failed: mpirun has detected an attempt to run as root. OMPI_ALLOW_RUN_AS_ROOT=1 and "
+        ),
+        ("echo 'error: x: found y'; echo -----; echo 'Exit code: 1'; echo -----", "failed: x: found y, expected"),
+        ("echo Traceback; echo 'ModuleNotFoundError: torch'", "failed: ModuleNotFoundError: torch"),
+        ("true", "failed: no output"),
+      ])
+    func failingLauncher(_ output: String, _ reason: String) throws {
+      let small = try SmallRun()
+      let launcher = try small.folder.write("#!/bin/sh\n\(output)\nexit 1\n", as: "mpirun")
+      let path = "\(small.folder.path):\(ProcessInfo.processInfo.environment["PATH"] ?? "")"
+      #expect(try run("chmod", arguments: ["+x", launcher]).status == 0)
+      let study = ["dpm-scaling"] + Self.small
+      for command in [study, ["dpm-benchmark", "--ranks", "2", "--compare-pytorch", "python3"]] {
+        let result = try run(
+          builtExecutable(command[0]), arguments: Array(command.dropFirst()), environment: ["PATH": path])
+        #expect(result.status == 1 && result.errors.contains(reason), "\(result.errors)")
+        #expect(result.errors.count { $0 == "\n" } == 1, "\(result.errors)")
+      }
+    }
   }
 }
