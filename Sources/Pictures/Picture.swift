@@ -40,7 +40,9 @@ public struct Picture: Sendable {
     var decoded = cpicture()
     var reason = [CChar](repeating: 0, count: 256)
     guard cpicture_read(path, &decoded, &reason, Int32(reason.count)) == 0, let pixels = decoded.rgb else {
-      let text = String(decoding: reason.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+      var text = printable(reason.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) })
+      // The decoder's reason begins with the file's name, which the error has already.
+      if let end = text.range(of: "”: ", options: .backwards) { text.removeSubrange(..<end.upperBound) }
       throw InputError(name, found: "no picture that can be decoded (\(text))", expected: "a JPEG or PNG")
     }
     defer { free(pixels) }

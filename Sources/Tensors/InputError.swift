@@ -22,3 +22,10 @@ public struct InputError: Error, Equatable, CustomStringConvertible, Sendable {
     expected.isEmpty ? "\(subject): \(found)" : "\(subject): \(found), expected \(expected)"
   }
 }
+
+/// A file's name, or what a library says of it, as one line of text, whatever its bytes are.
+public func printable(_ name: [UInt8]) -> String {
+  String(decoding: name, as: UTF8.self).unicodeScalars.map { scalar in
+    scalar.properties.generalCategory == .control ? "\\u{\(String(scalar.value, radix: 16))}" : String(scalar)
+  }.joined()
+}

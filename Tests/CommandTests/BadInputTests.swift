@@ -43,6 +43,26 @@ extension CommandTests {
       try fails(small, small.arguments("x", ["--threads", "129"]), saying: "distributed.threads", "129")
     }
 
+    @Test(
+      "a width or colours that the data do not have: one line says what they have", arguments: ["mnist", "cifar10"])
+    func shapes(_ set: String) throws {
+      let small = try SmallRun()
+      // Two images a file, each behind its label.
+      let image: [UInt8] = [7] + (0..<3072).map { UInt8($0 % 251) }
+      for name in (1...5).map({ "data_batch_\($0).bin" }) + ["test_batch.bin"] {
+        _ = try small.folder.write(image + image, as: name)
+      }
+      let (width, colors) = set == "mnist" ? (8, 1) : (32, 3)
+      for (key, wrong, right) in [("spatial_width", 28, width), ("n_colors", 4 - colors, colors)] {
+        for ranks in [1, 2] {
+          try fails(
+            small, small.arguments("x", ["--dataset", set, "--set", "model.\(key)=\(wrong)"]), ranks: ranks,
+            saying: "error: model.\(key): \(wrong), expected \(right), as \(set.uppercased())'s images have\n")
+        }
+      }
+      #expect(!FileManager.default.fileExists(atPath: small.path("runs")))
+    }
+
     @Test("folders: one that exists, one that cannot be made, one that is no run's")
     func folders() throws {
       let small = try SmallRun()

@@ -5,61 +5,22 @@ import Testing
 extension CommandTests {
   /// `--dataset images`: a folder of pictures, from the first decoding to sampling.
   @Suite struct PictureFolderTests {
-    let folder: TemporaryFolder
+    private let pictures: PictureRun
+    private var folder: TemporaryFolder { pictures.folder }
 
-    init() throws {
-      folder = try TemporaryFolder()
-      try FileManager.default.createDirectory(atPath: folder.file("in/sub dir"), withIntermediateDirectories: true)
-      for (number, name) in try FileManager.default.contentsOfDirectory(atPath: SamplePicture.folder).sorted()
-        .enumerated()
-      {
-        try copy(name, to: number % 2 == 0 ? "in/\(name)" : "in/sub dir/new\nline \(name)")
-      }
-    }
-
-    private func copy(_ name: String, to place: String) throws {
-      try FileManager.default.copyItem(atPath: SamplePicture.path(name), toPath: folder.file(place))
-    }
-
-    private func arguments(_ name: String, _ more: [String]) -> [String] {
-      [
-        "--dataset", "images", "--data-dir", folder.file("in"), "--output-dir", folder.file("runs"), "--name", name,
-        "--batch-size", "4", "--epochs", "1", "--set", "model.spatial_width=16", "--model-args",
-        SmallRun.modelArguments,
-      ] + more
-    }
-
-    private func train(
-      _ name: String, ranks: Int = 1, cache: String = "cache", _ more: [String] = []
-    ) throws -> ProcessResult {
-      let program = try builtExecutable("dpm-train")
-      let environment = ["XDG_CACHE_HOME": folder.file(cache)]
-      return try ranks == 1
-        ? run(program, arguments: arguments(name, more), environment: environment)
-        : mpirun(ranks: ranks, program, arguments: arguments(name, more), environment: environment)
-    }
-
-    private func fails(_ result: ProcessResult, saying parts: String...) {
-      #expect(result.status == 1, "\(result.output)\(result.errors)")
-      #expect(result.errors.split(separator: "\n").filter { $0.hasPrefix("error:") }.count == 1, "\(result.errors)")
-      for part in parts { #expect(result.errors.contains(part), "\(result.errors)") }
-    }
-
-    private func cacheFiles(_ cache: String = "cache") throws -> [String] {
-      try folder.contents(of: "\(cache)/dpm/images")
-    }
+    init() throws { pictures = try PictureRun() }
 
     @Test("three ranks decode what one does; a second run decodes nothing; the model is evaluated and sampled")
     func trains() throws {
-      let one = try train("one")
-      let three = try train("three", ranks: 3, cache: "other")
+      let one = try pictures.train("one")
+      let three = try pictures.train("three", ranks: 3, cache: "other")
       #expect(one.status == 0 && three.status == 0, "\(one.errors)\(three.errors)")
-      let file = try cacheFiles()
-      #expect(try file.count == 1 && file == cacheFiles("other"))
+      let file = try pictures.cacheFiles()
+      #expect(try file.count == 1 && file == pictures.cacheFiles("other"))
       #expect(try folder.bytes("cache/dpm/images/\(file[0])") == folder.bytes("other/dpm/images/\(file[0])"))
 
       let before = try FileManager.default.attributesOfItem(atPath: folder.file("cache/dpm/images/\(file[0])"))
-      #expect(try train("again", ranks: 2).status == 0)
+      #expect(try pictures.train("again", ranks: 2).status == 0)
       let after = try FileManager.default.attributesOfItem(atPath: folder.file("cache/dpm/images/\(file[0])"))
       #expect(before[.systemFileNumber] as? Int == after[.systemFileNumber] as? Int)
 
@@ -79,51 +40,57 @@ extension CommandTests {
 
     @Test("grey models see colour files as grey; a changed folder and a damaged cache are decoded anew")
     func changes() throws {
-      let grey = try train("grey", ["--set", "model.n_colors=1"])
+      let grey = try pictures.train("grey", ["--set", "model.n_colors=1"])
       #expect(grey.status == 0 && grey.output.contains("of 1×16×16"), "\(grey.output)\(grey.errors)")
-      let file = "cache/dpm/images/" + (try cacheFiles()[0])
+      let file = "cache/dpm/images/" + (try pictures.cacheFiles()[0])
       let size = try folder.bytes(file).count
-      try copy("rocket_96.png", to: "in/another.png")
-      #expect(try train("more", ["--set", "model.n_colors=1"]).status == 0)
+      try pictures.copy("rocket_96.png", to: "in/another.png")
+      #expect(try pictures.train("more", ["--set", "model.n_colors=1"]).status == 0)
       #expect(try folder.bytes(file).count > size)
       _ = try folder.write(Array(folder.bytes(file).prefix(1000)), as: file)
-      #expect(try train("damaged", ["--set", "model.n_colors=1"]).status == 0)
+      #expect(try pictures.train("damaged", ["--set", "model.n_colors=1"]).status == 0)
       #expect(try folder.bytes(file).count > size)
     }
 
     @Test(
       "a broken file among many is named and left out; with --strict it is an error; so are more than one in a hundred")
     func broken() throws {
-      for number in 0..<100 { try copy("tiny_17x31.jpg", to: "in/\(number).jpg") }
+      for number in 0..<100 { try pictures.copy("tiny_17x31.jpg", to: "in/\(number).jpg") }
       _ = try folder.write("no picture", as: "in/broken.png")
-      let result = try train("lenient")
+      let result = try pictures.train("lenient")
       #expect(
         result.status == 0 && result.errors.contains("broken.png: no picture that can be decoded"), "\(result.errors)")
-      #expect(try train("cached").errors.contains("1 files that cannot be decoded are left out"))
-      fails(try train("strict", ["--strict"]), saying: "in/broken.png", "expected none with --strict")
-      fails(try train("strict", ranks: 2, cache: "new", ["--strict"]), saying: "in/broken.png", "none with --strict")
-      #expect(try cacheFiles("new").isEmpty)
+      #expect(try pictures.train("cached").errors.contains("1 files that cannot be decoded are left out"))
+      pictures.fails(try pictures.train("strict", ["--strict"]), saying: "in/broken.png", "expected none with --strict")
+      pictures.fails(
+        try pictures.train("strict", ranks: 2, cache: "new", ["--strict"]), saying: "in/broken.png",
+        "none with --strict")
+      #expect(try pictures.cacheFiles("new").isEmpty)
       _ = try folder.write([], as: "in/empty.jpg")
-      fails(try train("many", ranks: 2), saying: "1 more such files of 114", "at most 1 %")
+      pictures.fails(try pictures.train("many", ranks: 2), saying: "1 more such files of 114", "at most 1 %")
       #expect(!FileManager.default.fileExists(atPath: folder.file("runs/many")))
     }
 
     @Test("folders without pictures, with one, without rights, or that are none; no folder at all")
     func folders() throws {
-      fails(
-        try train("x", ["--data-dir", folder.file("none")]), saying: folder.file("none"), "no such file or directory")
+      pictures.fails(
+        try pictures.train("x", ["--data-dir", folder.file("none")]), saying: folder.file("none"),
+        "no such file or directory")
       try FileManager.default.createDirectory(atPath: folder.file("few"), withIntermediateDirectories: true)
-      fails(try train("x", ranks: 2, ["--data-dir", folder.file("few")]), saying: "no pictures", ".jpg, .jpeg, .png")
-      try copy("rocket_96.png", to: "few/one.png")
-      fails(try train("x", ["--data-dir", folder.file("few")]), saying: "one picture")
-      fails(
+      pictures.fails(
+        try pictures.train("x", ranks: 2, ["--data-dir", folder.file("few")]), saying: "no pictures",
+        ".jpg, .jpeg, .png")
+      try pictures.copy("rocket_96.png", to: "few/one.png")
+      pictures.fails(try pictures.train("x", ["--data-dir", folder.file("few")]), saying: "one picture")
+      pictures.fails(
         try run(
           try builtExecutable("dpm-train"), arguments: ["--dataset", "images", "--set", "dataset.path=null"],
           environment: ["DPM_DATA_DIR": ""]),
         saying: "dataset.path: no folder to read IMAGES from")
-      fails(try train("x", ["--set", "model.n_colors=2"]), saying: "model.n_colors: 2, expected 1 (grey) or 3")
+      pictures.fails(
+        try pictures.train("x", ["--set", "model.n_colors=2"]), saying: "model.n_colors: 2, expected 1 (grey) or 3")
       _ = try folder.write("a file", as: "file")
-      fails(try train("x", cache: "file"), saying: folder.file("file"), "XDG_CACHE_HOME")
+      pictures.fails(try pictures.train("x", cache: "file"), saying: folder.file("file"), "XDG_CACHE_HOME")
     }
 
     @Test("a subfolder that may not be read is named")
@@ -140,10 +107,11 @@ extension CommandTests {
         geteuid() == 0
         ? try run(
           "setpriv",
-          arguments: ["--bounding-set", capabilities, "--inh-caps", capabilities, program] + arguments("x", []),
+          arguments: ["--bounding-set", capabilities, "--inh-caps", capabilities, program]
+            + pictures.arguments("x", []),
           environment: environment)
-        : try run(program, arguments: arguments("x", []), environment: environment)
-      fails(result, saying: "in/sub dir/: permission denied")
+        : try run(program, arguments: pictures.arguments("x", []), environment: environment)
+      pictures.fails(result, saying: "in/sub dir/: permission denied")
     }
   }
 }

@@ -149,10 +149,3 @@ private struct Search {
     return [".jpg", ".jpeg", ".png"].contains { lower.hasSuffix($0) }
   }
 }
-
-/// A file's name as one line of text, whatever its bytes are.
-public func printable(_ name: [UInt8]) -> String {
-  String(decoding: name, as: UTF8.self).unicodeScalars.map { scalar in
-    scalar.properties.generalCategory == .control ? "\\u{\(String(scalar.value, radix: 16))}" : String(scalar)
-  }.joined()
-}
