@@ -86,6 +86,24 @@ struct PictureFolder {
       expected: isStrict ? "none with --strict" : "at most 1 % that cannot be decoded")
   }
 
+  /// The files of the images to train on and to test with, as text, relative to the folder; nil where the data set is no
+  /// folder of pictures.
+  ///
+  /// - Throws: `InputError` where the folder is not as it was when its pictures were decoded.
+  static func files(_ configuration: Configuration) throws(InputError) -> (train: [String], test: [String])? {
+    let dataset = configuration.dataset
+    guard dataset.name == .images || dataset.name == .imagenet, let folder = dataset.path else { return nil }
+    let shape = try dataset.name.shape(width: configuration.spatialWidth, colors: configuration.colorCount)
+    let listing = try PictureListing(of: folder)
+    let cache = try PictureCache(of: folder, shape: shape, name: dataset.name.rawValue.uppercased())
+    guard let pictures = try cache.contents(listing: listing.digest) else {
+      throw InputError(folder, found: "files that changed meanwhile", expected: "a folder that stays as it is")
+    }
+    let skipped = Set(pictures.skipped.map(\.name))
+    func files(_ names: some Sequence<[UInt8]>) -> [String] { names.map(printable).filter { !skipped.contains($0) } }
+    return (files(listing.names.prefix(listing.trainCount)), files(listing.names.dropFirst(listing.trainCount)))
+  }
+
   // MARK: - Decoding
 
   /// Decodes all pictures, each rank its part; in rounds, so that nobody waits long and little memory is needed.

@@ -105,6 +105,11 @@ final class RunReport {
     if state.step > 0 { print("resumed  at step \(state.step)") }
     print(String(format: "ready    in %.1f s", startSeconds))
     if communicator.isRankZero { for warning in hosts.warnings { console.warn(warning) } }
+    if let before = run?.checkpoint?.checkpoint, abs(before.scale - standardization.scale) > 1e-9 * before.scale {
+      console.warn(
+        "\(data.train.name) has scale \(standardization.scale), but the checkpoint's data had scale \(before.scale): the run "
+          + "goes on with other images than it began with")
+    }
   }
 
   func showProgress(epoch: Int, minibatch: Int, of minibatches: Int) {

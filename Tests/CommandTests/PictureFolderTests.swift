@@ -28,8 +28,17 @@ extension CommandTests {
       let model = folder.file("runs/one/checkpoints/epoch-0001.safetensors")
       let environment = ["XDG_CACHE_HOME": folder.file("cache")]
       let bound = try run(
-        try builtExecutable("dpm-evaluate"), arguments: [model, "--split", "both"], environment: environment)
+        try builtExecutable("dpm-evaluate"),
+        arguments: [model, "--split", "both", "--per-image", folder.file("images.csv")], environment: environment)
       #expect(bound.status == 0 && bound.output.contains("IMAGES"), "\(bound.output)\(bound.errors)")
+      let files = try ["train", "test"].flatMap { split in
+        try String(contentsOfFile: folder.file("images-\(split).csv"), encoding: .utf8).split(separator: "\n")
+          .dropFirst()
+          .map { $0.split(separator: ",", maxSplits: 3).last }
+      }
+      let names = try FileManager.default.contentsOfDirectory(atPath: SamplePicture.folder).sorted().enumerated()
+        .map { $0 % 2 == 0 ? "\"\($1)\"" : "\"sub dir/new\\u{a}line \($1)\"" }
+      #expect(files.compactMap { $0.map(String.init) }.sorted() == names.filter { $0.hasSuffix("g\"") }.sorted())
       let painted = try run(
         try builtExecutable("dpm-sample"),
         arguments: [model, "--kind", "inpaint", "--count", "1", "--output", folder.file("samples.png")],
@@ -50,6 +59,17 @@ extension CommandTests {
       _ = try folder.write(Array(folder.bytes(file).prefix(1000)), as: file)
       #expect(try pictures.train("damaged", ["--set", "model.n_colors=1"]).status == 0)
       #expect(try folder.bytes(file).count > size)
+    }
+
+    @Test("a run that goes on with a folder that has changed says so")
+    func resumed() throws {
+      #expect(try pictures.train("one").status == 0)
+      let same = try pictures.train("one", ["--epochs", "2", "--resume"])
+      #expect(same.status == 0 && same.errors.isEmpty, "\(same.errors)")
+      try pictures.copy("rocket_96.png", to: "in/another.png")
+      let other = try pictures.train("one", ["--epochs", "3", "--resume"])
+      #expect(
+        other.status == 0 && other.errors.contains("goes on with other images than it began with"), "\(other.errors)")
     }
 
     @Test(

@@ -33,9 +33,8 @@ public struct BoundEvaluation {
   ///   fail.
   public func run(on communicator: Communicator, console: RunConsole) throws -> [BoundReport] {
     let model = try LoadedModel(contentsOf: request.checkpoint, on: communicator)
-    let host = try HostData.load(
-      model.configuration(dataFolder: request.dataFolder, isOffline: request.isOffline), on: communicator,
-      console: console)
+    let configuration = model.configuration(dataFolder: request.dataFolder, isOffline: request.isOffline)
+    let host = try HostData.load(configuration, on: communicator, console: console)
     try communicator.agree("check the data set") {
       _ = try model.checkpoint.configuration.completed(for: host.data.train.shape)
     }
@@ -58,7 +57,7 @@ public struct BoundEvaluation {
       }
       let sums = try sums(model, dataset, communicator, console)
       let report = report(sums, model, dataset, split, trivial)
-      _ = try communicator.onRankZero("write the files") { try write(sums, model, dataset, split) }
+      _ = try communicator.onRankZero("write the files") { try write(sums, model, dataset, split, configuration) }
       return report
     }
   }
@@ -144,7 +143,8 @@ public struct BoundEvaluation {
   // MARK: - Files
 
   private func write(
-    _ sums: Sums, _ model: LoadedModel, _ dataset: ImageDataset, _ split: BoundRequest.Split
+    _ sums: Sums, _ model: LoadedModel, _ dataset: ImageDataset, _ split: BoundRequest.Split,
+    _ configuration: Configuration
   ) throws(InputError) {
     // With both sets, each has files of its own.
     func own(_ path: String) -> String {
@@ -152,10 +152,12 @@ public struct BoundEvaluation {
     }
     if let path = request.perImageFile {
       let null = NoiseSchedule.nullLikelihood(colors: dataset.shape.colors)
-      var lines = "image,k_minus_null,k\n"
+      let files = try PictureFolder.files(configuration).map { split == .test ? $0.test : $0.train }
+      var lines = "image,k_minus_null,k\(files == nil ? "" : ",file")\n"
       for (image, sum) in sums.objectives.enumerated() {
         let value = -sum / Double(max(1, sums.rounds))
-        lines += "\(image),\(value),\(value + null)\n"
+        let file = files.map { ",\"" + $0[image].replacing("\"", with: "\"\"") + "\"" } ?? ""
+        lines += "\(image),\(value),\(value + null)\(file)\n"
       }
       try AtomicFile.write(lines, to: own(path))
     }
