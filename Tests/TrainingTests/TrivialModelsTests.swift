@@ -11,10 +11,17 @@ import Testing
   func twoPixels() throws {
     // One row of two pixels would be no square image; the second row is constant and contributes its dequantization alone.
     let pixels: [UInt8] = [10, 20, 7, 7, 30, 50, 7, 7, 60, 60, 7, 7, 20, 90, 7, 7]
-    let data = ImageDataset(name: "four", shape: ImageShape(colors: 1, height: 2, width: 2), pixels: pixels)
-    let standardization = try Standardization(of: data)
-    let models = TrivialModels(
-      fittedTo: data, evaluatedOn: data, standardization: standardization, openBLAS: try OpenBLAS())
+    func models(_ pixels: [UInt8]) throws -> (TrivialModels, Standardization) {
+      let data = ImageDataset(name: "four", shape: ImageShape(colors: 1, height: 2, width: 2), pixels: pixels)
+      let standardization = try Standardization(of: data)
+      return (
+        TrivialModels(fittedTo: data, evaluatedOn: data, standardization: standardization, openBLAS: try OpenBLAS()),
+        standardization
+      )
+    }
+    // Four images of four values are too few for a full covariance; twice the same have the same moments.
+    #expect(try models(pixels).0.fullCovariance == nil)
+    let (models, standardization) = try models(pixels + pixels)
     let unit = standardization.greyLevelWidth * standardization.greyLevelWidth
     let (x, y) = ([10.0, 30, 60, 20], [20.0, 50, 60, 90])
     func covariance(_ a: [Double], _ b: [Double]) -> Double {

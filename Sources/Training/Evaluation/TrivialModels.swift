@@ -14,7 +14,8 @@ public import Tensors
 public struct TrivialModels: Equatable, Sendable {
   /// One Gaussian for each value of a pixel, independent of the others.
   public var independentPixels: Double
-  /// One Gaussian with full covariance; nil where an image has too many values for it.
+  /// One Gaussian with full covariance; nil where an image has too many values for it, or as many as there are images: what
+  /// varied in none of them would then be taken for constant.
   public var fullCovariance: Double?
 
   /// A full covariance of more values than this takes more than 128 MiB and minutes.
@@ -28,7 +29,7 @@ public struct TrivialModels: Equatable, Sendable {
     fittedTo train: ImageDataset, evaluatedOn test: ImageDataset, standardization: Standardization, openBLAS: OpenBLAS
   ) {
     let elements = train.shape.elements
-    let isFull = elements <= Self.mostElements
+    let isFull = elements <= Self.mostElements && train.count > elements
     // Matrices are changed in place: CIFAR-10's take 75 MB each.
     var (fitted, evaluated) = (
       PixelMoments(train, openBLAS: isFull ? openBLAS : nil), PixelMoments(test, openBLAS: isFull ? openBLAS : nil)
