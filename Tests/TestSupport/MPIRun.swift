@@ -72,13 +72,18 @@ public final class RunningProcess {
   /// Sends it a signal.
   public func send(_ signal: Int32) { kill(process.processIdentifier, signal) }
 
+  /// Seconds are those of an idle machine; a busy one gets this many times as long before a test fails.
+  private static let patience = 5.0
+
   /// Waits until `condition` holds for what it has written, it has ended, or `timeout` seconds are over.
   ///
   /// - Returns: Whether the condition holds.
   public func waits(until condition: (String) -> Bool, timeout: Double = 30) -> Bool {
     let start = ContinuousClock.now
     while !condition(output) {
-      guard process.isRunning, start.duration(to: .now) < .seconds(timeout) else { return condition(output) }
+      guard process.isRunning, start.duration(to: .now) < .seconds(Self.patience * timeout) else {
+        return condition(output)
+      }
       Thread.sleep(forTimeInterval: 0.02)
     }
     return true
@@ -86,7 +91,7 @@ public final class RunningProcess {
 
   /// Waits for its end; after `timeout` seconds it gets SIGTERM, and 5 s later SIGKILL.
   public func finish(timeout: Double) -> ProcessResult {
-    let isTimedOut = !hasEnded(within: timeout)
+    let isTimedOut = !hasEnded(within: Self.patience * timeout)
     if isTimedOut {
       process.terminate()
       if !hasEnded(within: 5) { send(SIGKILL) }
