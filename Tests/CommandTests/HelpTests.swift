@@ -5,6 +5,8 @@ import Testing
 extension CommandTests {
   @Suite struct HelpTests {
     static let commands = ["dpm-train", "dpm-evaluate", "dpm-sample", "dpm-benchmark", "dpm-scaling"]
+    private static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+      .deletingLastPathComponent()
 
     private func help(_ name: String) throws -> String {
       let result = try run(try builtExecutable(name), arguments: ["--help"], environment: ["COLUMNS": "80"])
@@ -25,15 +27,50 @@ extension CommandTests {
     @Test("docs/help has the help of each command, examples first", arguments: commands)
     func documented(_ name: String) throws {
       let help = try help(name)
-      let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-        .deletingLastPathComponent()
       let file = "docs/help/\(name).txt"
-      let documented = try String(contentsOf: root.appendingPathComponent(file), encoding: .utf8)
+      let documented = try String(contentsOf: Self.root.appendingPathComponent(file), encoding: .utf8)
       #expect(help == documented, "after a change: COLUMNS=80 .build/debug/\(name) --help >\(file)")
       let lines = help.split(separator: "\n", omittingEmptySubsequences: false)
       let first = try #require(lines.firstIndex { $0 == "Examples:" })
       #expect(first <= 3 && lines[first + 1].contains(name))
       #expect(lines.allSatisfy { $0.count <= 80 })
+    }
+
+    /// What a text has in backticks, and its lines of code.
+    private func code(in text: String) -> [String] {
+      let blocks = text.split(separator: /^```.*$/.anchorsMatchLineEndings(), omittingEmptySubsequences: false)
+      return blocks.enumerated().flatMap { index, block in
+        let lines = block.split(separator: "\n").filter { !index.isMultiple(of: 2) || $0.hasPrefix("    ") }
+        let prose = index.isMultiple(of: 2) ? block : ""
+        return lines.map(String.init) + prose.matches(of: /`([^`]+)`/).map { String($0.1) }
+      }
+    }
+
+    @Test("each flag that a document names is one of the program that it names")
+    func namedFlags() throws {
+      let own = Dictionary(
+        uniqueKeysWithValues: try Self.commands.map { ($0, try flags(of: $0).union(["--generate-completion-script"])) })
+      let all = Set(own.values.joined())
+      let files = try ["", "docs", "configs"].flatMap { folder in
+        try FileManager.default.contentsOfDirectory(
+          at: Self.root.appendingPathComponent(folder), includingPropertiesForKeys: nil)
+      }
+      var named = 0
+      for file in files where ["md", "yaml"].contains(file.pathExtension) {
+        for code in code(in: try String(contentsOf: file, encoding: .utf8)) {
+          // What quotation marks hold is another program's, and what follows # is a remark.
+          let words = code.replacing(/'[^']*'|"[^"]*"|\s#.*/, with: "").split(whereSeparator: \.isWhitespace).map(
+            String.init)
+          let program = words.firstIndex { $0.hasPrefix("dpm-") }
+          guard let first = program ?? (code.hasPrefix("--") ? 0 : nil) else { continue }
+          let known = program.map { own[words[$0], default: []] } ?? all
+          for flag in words[first...] where flag.hasPrefix("-") && flag.count > 1 {
+            named += 1
+            #expect(known.contains(flag), "\(file.lastPathComponent) has \(flag) in: \(code)")
+          }
+        }
+      }
+      #expect(named > 80, "\(named) are named")
     }
 
     @Test("completion scripts for three shells know every flag", arguments: ["bash", "zsh", "fish"])

@@ -23,9 +23,13 @@ extension CommandTests {
       let command = [try builtExecutable("dpm-evaluate"), small.path("runs/run"), "--exact", "--json"]
       let (terminal, output) = try onTerminal(small, command)
       #expect((try JSONSerialization.jsonObject(with: Data(output.utf8)) as? [String: Any])?["images"] as? Int == 40)
-      #expect(output == (try run(command[0], arguments: Array(command.dropFirst())).output))
+      let piped = try run(command[0], arguments: Array(command.dropFirst()))
+      #expect(piped.output == output && piped.errors.isEmpty, "\(piped.errors)")
       #expect(terminal.contains("░") && terminal.contains("%"), "\(terminal)")
       #expect(terminal.hasSuffix("\r\u{1B}[K"), "\(terminal)")
+      // Its only escape is the one that clears the line: it has no colours that NO_COLOR could take.
+      #expect(terminal.components(separatedBy: "\u{1B}").dropFirst().allSatisfy { $0.hasPrefix("[K") }, "\(terminal)")
+      #expect(try onTerminal(small, command, environment: ["NO_COLOR": "1"]).terminal.contains("░"))
       // No cursor can go back on a dumb terminal.
       #expect(try onTerminal(small, command, environment: ["TERM": "dumb"]).terminal.isEmpty)
     }
