@@ -4,39 +4,56 @@ public import KernelInterface
 extension VectorKernels {
   /// Adds lane-wise dot products of rows; see `LaneDot`.
   public func laneDot(_ dot: LaneDot) {
+    // Rows of `right` that stay in the L1 cache while all of `left` passes by.
+    let panel = max(12, panelFloats / (dot.columns * laneCount) / 12 * 12)
+    var first = 0
+    while first < dot.rightRows {
+      let end = min(dot.rightRows, first + panel)
+      dotPanel(dot, first..<end)
+      first = end
+    }
+  }
+
+  @inline(__always)
+  private func dotPanel(_ dot: LaneDot, _ others: Range<Int>) {
     var row = 0
     #if REGISTERS_32
       while row + 5 <= dot.leftRows {
-        dotRows(dot, parts, row, TileHeight<5>(), TileWidth<4, 1>())
+        dotRows(dot, parts, row, others, TileHeight<5>(), TileWidth<4, 1>())
         row += 5
       }
     #elseif VECTOR_WIDTH_8
       while row + 3 <= dot.leftRows {
-        dotRows(dot, parts, row, TileHeight<3>(), TileWidth<3, 1>())
+        dotRows(dot, parts, row, others, TileHeight<3>(), TileWidth<4, 1>())
         row += 3
       }
     #endif
     while row + 2 <= dot.leftRows {
-      dotRows(dot, parts, row, TileHeight<2>(), TileWidth<3, 1>())
+      dotRows(dot, parts, row, others, TileHeight<2>(), TileWidth<4, 1>())
       row += 2
     }
-    if row < dot.leftRows { dotRows(dot, parts, row, TileHeight<1>(), TileWidth<3, 1>()) }
+    if row < dot.leftRows { dotRows(dot, parts, row, others, TileHeight<1>(), TileWidth<4, 1>()) }
   }
 }
 
+/// Floats of a panel of `right`, at most: 16 KiB.
+private let panelFloats = 4096
+
 @inline(__always)
 private func dotRows<let rows: Int, let vectors: Int>(
-  _ dot: LaneDot, _ parts: Int, _ row: Int, _ height: TileHeight<rows>, _ width: TileWidth<vectors, 1>
+  _ dot: LaneDot, _ parts: Int, _ row: Int, _ others: Range<Int>, _ height: TileHeight<rows>,
+  _ width: TileWidth<vectors, 1>
 ) {
-  var other = 0
-  while other + vectors <= dot.rightRows {
+  var other = others.lowerBound
+  while other + vectors <= others.upperBound {
     dotTile(dot, parts, row, other, height, width)
     other += vectors
   }
-  while other < dot.rightRows {
-    dotTile(dot, parts, row, other, height, TileWidth<1, 1>())
-    other += 1
+  while other + 2 <= others.upperBound {
+    dotTile(dot, parts, row, other, height, TileWidth<2, 1>())
+    other += 2
   }
+  if other < others.upperBound { dotTile(dot, parts, row, other, height, TileWidth<1, 1>()) }
 }
 
 @inline(__always)
@@ -75,18 +92,33 @@ private func dotTile<let rows: Int, let others: Int>(
         o += 1
       }
     }
-  #else
-    #if VECTOR_WIDTH_8
-      if parts == 1 {
-        let tile = dotProducts(dot, row, other, 0, height, width)
-        for r in 0..<rows {
-          for o in 0..<others {
-            addFour(tile[r][o].lowHalf + tile[r][o].highHalf, to: sums + (r * rowStride + o) * quarterCount)
-          }
-        }
-        return
+  #elseif VECTOR_WIDTH_8
+    var tile = dotProducts(dot, row, other, 0, height, width)
+    if parts == 2 {
+      // The first half's sums wait in memory: registers hold one half's and what it reads.
+      withUnsafeTemporaryAllocation(of: Vector.self, capacity: rows * others) { first in
+        guard let first = first.baseAddress else { return }
+        for r in 0..<rows { for o in 0..<others { first[r * others + o] = tile[r][o] } }
+        cvector_keep_in_memory(first)
+        tile = dotProducts(dot, row, other, Vector.scalarCount, height, width)
+        for r in 0..<rows { for o in 0..<others { tile[r][o] = first[r * others + o] + tile[r][o] } }
       }
-    #endif
+    }
+    for r in 0..<rows {
+      let row = sums + r * rowStride * quarterCount
+      var o = 0
+      // Two folded at once fill a vector.
+      while o + 2 <= others {
+        let two = row + o * quarterCount
+        store(load(two) + cvector_halves(tile[r][o], tile[r][o + 1]), to: two)
+        o += 2
+      }
+      while o < others {
+        addFour(tile[r][o].lowHalf + tile[r][o].highHalf, to: row + o * quarterCount)
+        o += 1
+      }
+    }
+  #else
     var lanes = InlineArray<rows, InlineArray<others, SIMD16<Float>>>(
       repeating: InlineArray(repeating: SIMD16<Float>()))
     withUnsafeMutableBytes(of: &lanes) { bytes in

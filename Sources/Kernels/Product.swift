@@ -7,6 +7,22 @@ extension VectorKernels {
   /// Panels of rows are the outermost loop, whose weights stay in the L2 cache while all columns pass by; then tiles of columns;
   /// then blocks of depth, whose inputs stay in the L1 cache while the panel's rows pass by.
   public func product(_ product: Product) {
+    #if VECTOR_WIDTH_8
+      if parts == 2 && product.inputColumnStride == laneCount && product.outputColumnStride == laneCount {
+        // Vectors that follow one another: tiles need not end where columns do.
+        var vectors = product
+        vectors.inputColumnStride = Vector.scalarCount
+        vectors.outputColumnStride = Vector.scalarCount
+        vectors.columns *= 2
+        VectorKernels(lanes: Vector.scalarCount).productPanels(vectors)
+        return
+      }
+    #endif
+    productPanels(product)
+  }
+
+  @inline(__always)
+  private func productPanels(_ product: Product) {
     var row = 0
     // Whole tiles, of 5 rows or of 4, but for the last.
     let panelRows = product.depth < deep ? product.rows : max(20, panelFloats / product.depth / 20 * 20)
@@ -45,6 +61,13 @@ extension VectorKernels {
             column += 3
             continue
           }
+        #else
+          // Four are twice two: a single column's sums would wait for one another.
+          if left == 3 || left >= 5 {
+            productRows(product, rows, column, TileWidth<3, 1>())
+            column += 3
+            continue
+          }
         #endif
         if left >= 2 {
           productRows(product, rows, column, TileWidth<2, 1>())
@@ -66,6 +89,13 @@ extension VectorKernels {
 struct TileWidth<let vectors: Int, let parts: Int> {}
 /// Rows of a tile, as a type.
 struct TileHeight<let rows: Int> {}
+
+/// Vectors across a tile from which on five rows no longer fit the registers.
+#if REGISTERS_32
+  private let wideTile = 5
+#else
+  private let wideTile = 3
+#endif
 
 /// Floats of a panel's weights, at most: 512 KiB.
 private let panelFloats = 131072
@@ -114,15 +144,24 @@ private func productBlock<let vectors: Int, let parts: Int>(
   _ width: TileWidth<vectors, parts>
 ) {
   var row = rows.lowerBound
+  #if VECTOR_WIDTH_8 && !REGISTERS_32
+    // Six fit too where nothing is left over by five.
+    while vectors == 2 && row + 6 <= rows.upperBound && rows.count % 5 != 0 {
+      if column == 0 { prefetch(product, rows: row..<row + 6) }
+      prefetch(product, after: row..<row + 6, of: rows, depth, next, columns: vectors / parts)
+      productTile(product, row, column, depth, TileHeight<6>(), width)
+      row += 6
+    }
+  #endif
   #if VECTOR_WIDTH_16 || VECTOR_WIDTH_8
-    while vectors < 5 && row + 5 <= rows.upperBound {
+    while vectors < wideTile && row + 5 <= rows.upperBound {
       if column == 0 { prefetch(product, rows: row..<row + 5) }
       prefetch(product, after: row..<row + 5, of: rows, depth, next, columns: vectors / parts)
       productTile(product, row, column, depth, TileHeight<5>(), width)
       row += 5
     }
     while row + 4 <= rows.upperBound {
-      if vectors == 5 && column == 0 { prefetch(product, rows: row..<row + 4) }
+      if vectors >= wideTile && column == 0 { prefetch(product, rows: row..<row + 4) }
       prefetch(product, after: row..<row + 4, of: rows, depth, next, columns: vectors / parts)
       productTile(product, row, column, depth, TileHeight<4>(), width)
       row += 4

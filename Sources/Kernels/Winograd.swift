@@ -8,7 +8,8 @@ public import KernelInterface
 // and the backward pass is the adjoint of each of the three steps: with dM = A dy Aᵀ, both gradients come from it:
 // dx = B[Uᵀ dM]Bᵀ and dU = dM ⊙ (Bᵀ x B), summed over tiles. So dy is transformed once.
 //
-// All but the input's adjoint work on two or three rows of a result at a time: more would not stay in 32 registers.
+// All but the input's adjoint work on two or three rows of a result at a time: more would not stay in 32 registers. With 16, the
+// input and the outputs' adjoint take two passes, whose 8 × 8 vectors lie in the L1 cache between.
 
 /// Stores a row of a transformed tile, and asks for the cache lines of the tile after the next.
 ///
@@ -23,44 +24,73 @@ private func storeRow<Columns: WinogradAxis>(
   }
 }
 
-/// Two rows of Bᵀ x B of one tile: those that `pair` gives of each column.
-@inline(__always)
-private func inputRows<Columns: WinogradAxis>(
-  _ pixels: UnsafePointer<Float>, _ rowStride: Int, heights: Int, to first: UnsafeMutablePointer<Float>,
-  _ second: UnsafeMutablePointer<Float>, _ positionStride: Int, _ columns: Columns.Type, _ pair: (Line) -> Pair
-) {
-  var rows = InlineArray<2, Line>(repeating: Line(repeating: Vector()))
-  for j in 0..<Columns.points {
-    var x = Line(repeating: Vector())
-    for i in 0..<heights { x[i] = load(pixels + i * rowStride + j * laneCount) }
-    let y = pair(x)
-    rows[0][j] = y[0]
-    rows[1][j] = y[1]
+#if REGISTERS_32
+  /// Two rows of Bᵀ x B of one tile: those that `pair` gives of each column.
+  @inline(__always)
+  private func inputRows<Columns: WinogradAxis>(
+    _ pixels: UnsafePointer<Float>, _ rowStride: Int, heights: Int, to first: UnsafeMutablePointer<Float>,
+    _ second: UnsafeMutablePointer<Float>, _ positionStride: Int, _ columns: Columns.Type, _ pair: (Line) -> Pair
+  ) {
+    var rows = InlineArray<2, Line>(repeating: Line(repeating: Vector()))
+    for j in 0..<Columns.points {
+      var x = Line(repeating: Vector())
+      for i in 0..<heights { x[i] = load(pixels + i * rowStride + j * laneCount) }
+      let y = pair(x)
+      rows[0][j] = y[0]
+      rows[1][j] = y[1]
+    }
+    storeRow(Columns.input(rows[0]), to: first, positionStride, columns)
+    storeRow(Columns.input(rows[1]), to: second, positionStride, columns)
   }
-  storeRow(Columns.input(rows[0]), to: first, positionStride, columns)
-  storeRow(Columns.input(rows[1]), to: second, positionStride, columns)
-}
+#else
+  /// Stores column `j` of the 8 × 8 vectors between the two passes.
+  @inline(__always)
+  private func storeColumn(_ column: Line, points: Int, _ j: Int, to scratch: UnsafeMutablePointer<Float>) {
+    for i in 0..<points { store(column[i], to: scratch + (8 * i + j) * Vector.scalarCount) }
+  }
+
+  /// Row `i` of the 8 × 8 vectors between the two passes.
+  @inline(__always)
+  private func loadRow(_ i: Int, count: Int, from scratch: UnsafePointer<Float>) -> Line {
+    var row = Line(repeating: Vector())
+    for j in 0..<count { row[j] = load(scratch + (8 * i + j) * Vector.scalarCount) }
+    return row
+  }
+#endif
 
 /// Bᵀ x B of one tile.
 @inline(__always)
 private func inputTile<Rows: WinogradAxis, Columns: WinogradAxis>(
   _ pixels: UnsafePointer<Float>, _ rowStride: Int, to result: UnsafeMutablePointer<Float>, _ positionStride: Int,
-  _: Rows.Type, _ columns: Columns.Type
+  _ scratch: UnsafeMutablePointer<Float>, _: Rows.Type, _ columns: Columns.Type
 ) {
-  let row = 8 * positionStride
-  let heights = Rows.points
-  inputRows(
-    pixels, rowStride, heights: heights, to: result, result + 5 * row, positionStride, columns, Rows.inputAtEnds)
-  inputRows(
-    pixels, rowStride, heights: heights, to: result + row, result + 2 * row, positionStride, columns, Rows.inputAtOnes)
-  inputRows(
-    pixels, rowStride, heights: heights, to: result + 3 * row, result + 4 * row, positionStride, columns,
-    Rows.inputAtTwos)
-  if heights == 8 {
+  #if REGISTERS_32
+    let row = 8 * positionStride
+    let heights = Rows.points
     inputRows(
-      pixels, rowStride, heights: heights, to: result + 6 * row, result + 7 * row, positionStride, columns,
-      Rows.inputAtHalves)
-  }
+      pixels, rowStride, heights: heights, to: result, result + 5 * row, positionStride, columns, Rows.inputAtEnds)
+    inputRows(
+      pixels, rowStride, heights: heights, to: result + row, result + 2 * row, positionStride, columns, Rows.inputAtOnes
+    )
+    inputRows(
+      pixels, rowStride, heights: heights, to: result + 3 * row, result + 4 * row, positionStride, columns,
+      Rows.inputAtTwos)
+    if heights == 8 {
+      inputRows(
+        pixels, rowStride, heights: heights, to: result + 6 * row, result + 7 * row, positionStride, columns,
+        Rows.inputAtHalves)
+    }
+  #else
+    for j in 0..<Columns.points {
+      var x = Line(repeating: Vector())
+      for i in 0..<Rows.points { x[i] = load(pixels + i * rowStride + j * laneCount) }
+      storeColumn(Rows.input(x), points: Rows.points, j, to: scratch)
+    }
+    for i in 0..<Rows.points {
+      let row = loadRow(i, count: Columns.points, from: scratch)
+      storeRow(Columns.input(row), to: result + 8 * i * positionStride, positionStride, columns)
+    }
+  #endif
 }
 
 /// Every other row of leakyReLU(Aᵀ m A + bias) of one tile: those that `outputs` gives of each column.
@@ -87,45 +117,48 @@ private func outputRows<Rows: WinogradAxis, Columns: WinogradAxis>(
   }
 }
 
-/// Two rows of A dy Aᵀ of one tile: those that `pair` gives of each column.
-@inline(__always)
-private func outputAdjointRows<Columns: WinogradAxis>(
-  _ gradients: UnsafePointer<Float>, heights: Int, to first: UnsafeMutablePointer<Float>,
-  _ second: UnsafeMutablePointer<Float>, _ positionStride: Int, _ columns: Columns.Type, _ pair: (Line) -> Pair
-) {
-  var rows = InlineArray<2, Line>(repeating: Line(repeating: Vector()))
-  for j in 0..<Columns.pixels {
-    var pixels = Line(repeating: Vector())
-    for i in 0..<heights { pixels[i] = load(gradients + (6 * i + j) * laneCount) }
-    let y = pair(pixels)
-    rows[0][j] = y[0]
-    rows[1][j] = y[1]
+#if REGISTERS_32
+  /// Two rows of A dy Aᵀ of one tile: those that `pair` gives of each column.
+  @inline(__always)
+  private func outputAdjointRows<Columns: WinogradAxis>(
+    _ gradients: UnsafePointer<Float>, heights: Int, to first: UnsafeMutablePointer<Float>,
+    _ second: UnsafeMutablePointer<Float>, _ positionStride: Int, _ columns: Columns.Type, _ pair: (Line) -> Pair
+  ) {
+    var rows = InlineArray<2, Line>(repeating: Line(repeating: Vector()))
+    for j in 0..<Columns.pixels {
+      var pixels = Line(repeating: Vector())
+      for i in 0..<heights { pixels[i] = load(gradients + (6 * i + j) * laneCount) }
+      let y = pair(pixels)
+      rows[0][j] = y[0]
+      rows[1][j] = y[1]
+    }
+    storeRow(Columns.outputAdjoint(rows[0]), to: first, positionStride, columns)
+    storeRow(Columns.outputAdjoint(rows[1]), to: second, positionStride, columns)
   }
-  storeRow(Columns.outputAdjoint(rows[0]), to: first, positionStride, columns)
-  storeRow(Columns.outputAdjoint(rows[1]), to: second, positionStride, columns)
-}
 
-/// A dy Aᵀ of one tile, whose pixel (y, x) is the vector at `gradients` + (6·y + x)·16.
-@inline(__always)
-private func outputAdjointTile<Rows: WinogradAxis, Columns: WinogradAxis>(
-  _ gradients: UnsafePointer<Float>, to result: UnsafeMutablePointer<Float>, _ positionStride: Int, _: Rows.Type,
-  _ columns: Columns.Type
-) {
-  let row = 8 * positionStride
-  let heights = Rows.pixels
-  outputAdjointRows(
-    gradients, heights: heights, to: result, result + 5 * row, positionStride, columns, Rows.outputAdjointAtEnds)
-  outputAdjointRows(
-    gradients, heights: heights, to: result + row, result + 2 * row, positionStride, columns, Rows.outputAdjointAtOnes)
-  outputAdjointRows(
-    gradients, heights: heights, to: result + 3 * row, result + 4 * row, positionStride, columns,
-    Rows.outputAdjointAtTwos)
-  if Rows.points == 8 {
+  /// A dy Aᵀ of one tile, whose pixel (y, x) is the vector at `gradients` + (6·y + x)·16.
+  @inline(__always)
+  private func outputAdjointTile<Rows: WinogradAxis, Columns: WinogradAxis>(
+    _ gradients: UnsafePointer<Float>, to result: UnsafeMutablePointer<Float>, _ positionStride: Int, _: Rows.Type,
+    _ columns: Columns.Type
+  ) {
+    let row = 8 * positionStride
+    let heights = Rows.pixels
     outputAdjointRows(
-      gradients, heights: heights, to: result + 6 * row, result + 7 * row, positionStride, columns,
-      Rows.outputAdjointAtHalves)
+      gradients, heights: heights, to: result, result + 5 * row, positionStride, columns, Rows.outputAdjointAtEnds)
+    outputAdjointRows(
+      gradients, heights: heights, to: result + row, result + 2 * row, positionStride, columns, Rows.outputAdjointAtOnes
+    )
+    outputAdjointRows(
+      gradients, heights: heights, to: result + 3 * row, result + 4 * row, positionStride, columns,
+      Rows.outputAdjointAtTwos)
+    if Rows.points == 8 {
+      outputAdjointRows(
+        gradients, heights: heights, to: result + 6 * row, result + 7 * row, positionStride, columns,
+        Rows.outputAdjointAtHalves)
+    }
   }
-}
+#endif
 
 extension VectorKernels {
   /// transformed = Bᵀ x B of every tile of a strip, [64][channels][tiles][lanes].
@@ -137,9 +170,11 @@ extension VectorKernels {
       forEachTile(channels: channels, strip: strip) { _, offset, tile, isWide in
         let pixels = images + strip.inputOffset + offset
         if isWide {
-          inputTile(pixels, strip.rowStride, to: transformed + tile, positionStride, rows, SixPixels.self)
+          inputTile(
+            pixels, strip.rowStride, to: transformed + tile, positionStride, strip.scratch, rows, SixPixels.self)
         } else {
-          inputTile(pixels, strip.rowStride, to: transformed + tile, positionStride, rows, FourPixels.self)
+          inputTile(
+            pixels, strip.rowStride, to: transformed + tile, positionStride, strip.scratch, rows, FourPixels.self)
         }
       }
     }
@@ -198,14 +233,29 @@ extension VectorKernels {
     @inline(__always) func transform<Rows: WinogradAxis, Columns: WinogradAxis>(
       _ rows: Rows.Type, _ columns: Columns.Type, _ offset: Int, _ tile: Int
     ) {
-      // Each pair of rows reads all pixels: the derivative is taken once.
-      for i in 0..<Rows.pixels {
-        for j in 0..<Columns.pixels {
-          let pixel = gradient(strip.outputOffset + offset + i * strip.rowStride + j * laneCount)
-          store(pixel, to: strip.scratch + (6 * i + j) * laneCount)
+      #if REGISTERS_32
+        // Each pair of rows reads all pixels: the derivative is taken once.
+        for i in 0..<Rows.pixels {
+          for j in 0..<Columns.pixels {
+            let pixel = gradient(strip.outputOffset + offset + i * strip.rowStride + j * laneCount)
+            store(pixel, to: strip.scratch + (6 * i + j) * laneCount)
+          }
         }
-      }
-      outputAdjointTile(strip.scratch, to: transformed + tile, positionStride, rows, columns)
+        outputAdjointTile(strip.scratch, to: transformed + tile, positionStride, rows, columns)
+      #else
+        for j in 0..<Columns.pixels {
+          var y = Line(repeating: Vector())
+          for i in 0..<Rows.pixels {
+            y[i] = gradient(strip.outputOffset + offset + i * strip.rowStride + j * laneCount)
+          }
+          storeColumn(Rows.outputAdjoint(y), points: Rows.points, j, to: strip.scratch)
+        }
+        for i in 0..<Rows.points {
+          let row = loadRow(i, count: Columns.pixels, from: strip.scratch)
+          storeRow(
+            Columns.outputAdjoint(row), to: transformed + tile + 8 * i * positionStride, positionStride, columns)
+        }
+      #endif
     }
     @inline(__always) func transform<Rows: WinogradAxis>(_ rows: Rows.Type) {
       forEachTile(channels: channels, strip: strip) { _, offset, tile, isWide in

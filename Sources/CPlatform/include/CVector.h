@@ -49,6 +49,17 @@ static inline __attribute__((always_inline)) cvector_16 cvector_quarters(
          __builtin_shufflevector(ab, cd, 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31);
 }
 
+// Keeps what stands at an address there, instead of in registers.
+static inline __attribute__((always_inline)) void cvector_keep_in_memory(const void *memory) {
+  __asm__ volatile("" : : "r"(memory) : "memory");
+}
+
+// Lanes i and i + 4 of each of two vectors, added.
+static inline __attribute__((always_inline)) cvector_8 cvector_halves(cvector_8 a, cvector_8 b) {
+  return __builtin_shufflevector(a, b, 0, 1, 2, 3, 8, 9, 10, 11) +
+         __builtin_shufflevector(a, b, 4, 5, 6, 7, 12, 13, 14, 15);
+}
+
 // rows[i][j] = columns[offsets[j]][i] for i, j < 16: four rounds that exchange blocks of 8, 4, 2 and 1.
 static inline __attribute__((always_inline)) void cvector_transpose(
     const float *columns, const int *offsets, float *rows, long rowStride) {
