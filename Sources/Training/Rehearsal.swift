@@ -8,6 +8,7 @@ internal import Tensors
 struct Rehearsal {
   let configuration: Configuration
   let dataset: ImageDataset
+  let testImages: Int
   let state: TrainingState
   let step: TrainingStep
   let layout: ParameterLayout
@@ -95,7 +96,16 @@ struct Rehearsal {
         "\(steps) steps, \(ClockTime.text(epochSeconds)) (\(String(format: "%.1f s", epochSeconds))); \(recipe.epochs) of them "
           + "\(ClockTime.text(epochSeconds * Double(recipe.epochs))), without bounds and figures"
       ),
+      ("figures", figures(trainingRate: rate)),
     ]
+  }
+
+  /// How long an epoch's samples take: every step of theirs is a forward pass, a third of a training step's work.
+  private func figures(trainingRate: Double) -> String {
+    let samples = RunFigures.sampleCount(configuration.output, testImages: testImages)
+    let steps = configuration.model.trajectoryLength - 1
+    let seconds = Double(samples * steps) / (3 * trainingRate)
+    return "\(samples) samples of \(steps) steps, about \(ClockTime.text(seconds))"
   }
 
   private func files(_ folder: RunFolder) -> [(String, String)] {

@@ -46,19 +46,25 @@ final class RunFigures {
       standardization: standardization)
   }
 
+  /// Samples of an epoch's figures, of all kinds.
+  static func sampleCount(_ output: Configuration.Output, testImages: Int) -> Int {
+    output.sampleCount + 2 * min(output.sampleCount, testImages)
+  }
+
   /// Makes an epoch's figures; collective.
   ///
   /// - Parameters:
   ///   - best: The parameters to sample with.
   ///   - parameters: Those that are trained.
   ///   - gradient: Of one of the epoch's steps; nil for no figure of it.
+  ///   - progress: Told what fraction of the samples' way is done.
   /// - Returns: What is left to do on rank 0, in the background; nil elsewhere.
   /// - Throws: `CollectiveError` where the ranks cannot exchange their samples.
   func draw(
-    epoch: Int, best: FloatBuffer, parameters: FloatBuffer, gradient: FloatBuffer?
+    epoch: Int, best: FloatBuffer, parameters: FloatBuffer, gradient: FloatBuffer?, progress: (Double) -> Void
   ) throws -> BackgroundWork.Piece? {
     var grids: [(name: String, grid: ImageGrid)] = []
-    let drawn = try trajectory.draw(best, Kind.allCases.map(samples))
+    let drawn = try trajectory.draw(best, Kind.allCases.map(samples), progress: progress)
     for (kind, moments) in zip(Kind.allCases, drawn) where folder != nil {
       for moment in moments {
         let time = String(format: "%04d", moment.time)

@@ -270,7 +270,8 @@ final class RunReport {
   func drawFigures(epoch: Int, gradient: FloatBuffer?) throws {
     let start = ContinuousClock.now
     let drawing = try figures.draw(
-      epoch: epoch, best: state.bestParameters, parameters: state.parameters, gradient: gradient)
+      epoch: epoch, best: state.bestParameters, parameters: state.parameters, gradient: gradient,
+      progress: samplingProgress(since: start))
     let seconds = start.duration(to: .now).seconds
     page?.phases.sampling += seconds
     print(String(format: "         samples drawn in %.1f s", seconds))
@@ -283,6 +284,25 @@ final class RunReport {
       }
     }
   }
+
+  /// Shows on rank 0 how far samples are, and says once, where they take long, how long.
+  private func samplingProgress(since start: ContinuousClock.Instant) -> (Double) -> Void {
+    guard communicator.isRankZero else { return { _ in } }
+    var isLengthKnown = false
+    return { [self] fraction in
+      console.progress(fraction) { "samples" }
+      let seconds = start.duration(to: .now).seconds
+      guard !isLengthKnown, seconds > Self.lengthGuess, fraction > 0 else { return }
+      isLengthKnown = true
+      let whole = seconds / fraction
+      if whole > Self.longSampling { print("         drawing samples, about \(ClockTime.text(whole))") }
+    }
+  }
+
+  /// Seconds after which the samples' whole time is estimated.
+  private static let lengthGuess = 3.0
+  /// Seconds of sampling that a reader of the log should be told about beforehand.
+  private static let longSampling = 30.0
 
   // MARK: - Ends
 

@@ -149,7 +149,8 @@ public final class Trainer {
   /// - Throws: `CollectiveError` where ranks fail; the same on all ranks.
   public func rehearse() throws {
     try Rehearsal(
-      configuration: configuration, dataset: data.train, state: state, step: step, layout: layout,
+      configuration: configuration, dataset: data.train, testImages: data.test.count, state: state, step: step,
+      layout: layout,
       communicator: communicator
     ).run(folder: rehearsedFolder, console: console)
   }

@@ -32,6 +32,8 @@ extension CommandTests {
       let memory = try words("peak", rehearsal).prefix { Int($0) != nil }.compactMap { Int($0) }
       #expect(memory.count == ranks && memory.allSatisfy { (10...2000).contains($0) })
       #expect(try words("step", rehearsal).contains("images/s"))
+      // 49 new ones, and each of the 40 test images inpainted and denoised.
+      #expect(try words("figures", rehearsal).prefix(5) == ["129", "samples", "of", "39", "steps"])
       let numbers = String(format: "%.1f MB each", Double(4 * tensors.values.reduce(0) { $0 + $1.count }) / 1e6)
       #expect(rehearsal.output.contains("epoch-0002.safetensors every 2 epochs, \(numbers)"), "\(rehearsal.output)")
       for file in ["config.yaml", "checkpoints/epoch-0002.safetensors", "figures/epoch-0002/samples-t0000.png"] {

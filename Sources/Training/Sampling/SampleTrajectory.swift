@@ -72,9 +72,12 @@ final class SampleTrajectory {
 
   /// Draws all portions as one batch, so that few of a kind fill whole lane groups; collective.
   ///
+  /// - Parameter progress: Told after each step of the trajectory what fraction of it is done, on the calling thread.
   /// - Returns: Each portion's moments, from the noisiest to the image, on all ranks.
   /// - Throws: `CollectiveError` where the ranks cannot exchange their images.
-  func draw(_ parameters: FloatBuffer, _ portions: [Portion]) throws -> [[Moment]] {
+  func draw(
+    _ parameters: FloatBuffer, _ portions: [Portion], progress: (Double) -> Void = { _ in }
+  ) throws -> [[Moment]] {
     let wanted = Self.times(trajectoryLength: sampler.architecture.trajectoryLength)
     let lanes = portions.indices.flatMap { portion in
       (0..<portions[portion].count).map { Lane(portion: portion, number: $0) }
@@ -86,7 +89,9 @@ final class SampleTrajectory {
       ThreadTeam(count: threads).run { thread in
         let worker = communicator.rank * threads + thread
         let share = worker * lanes.count / workers..<(worker + 1) * lanes.count / workers
-        parts[thread] = images(Array(lanes[share]), of: portions, parameters, at: wanted)
+        parts[thread] = images(Array(lanes[share]), of: portions, parameters, at: wanted) {
+          if thread == 0 { progress($0) }
+        }
       }
     }
     let own = wanted.indices.flatMap { moment in parts.flatMap { $0.isEmpty ? [] : $0[moment] } }
@@ -110,8 +115,9 @@ final class SampleTrajectory {
   }
 
   /// What one thread draws: the images of its samples at each of the times.
-  private func images(_ lanes: [Lane], of portions: [Portion], _ parameters: FloatBuffer, at times: [Int]) -> [[Float]]
-  {
+  private func images(
+    _ lanes: [Lane], of portions: [Portion], _ parameters: FloatBuffer, at times: [Int], progress: (Double) -> Void
+  ) -> [[Float]] {
     guard !lanes.isEmpty else { return [] }
     // Their memory is needed for seconds every few epochs only.
     let architecture = sampler.architecture
@@ -124,7 +130,11 @@ final class SampleTrajectory {
       kernels: sampler.kernels)
     var images: [[Float]] = []
     trajectory.sample(
-      lanes.map(\.number), seed: Self.seed, factor: factor(lanes, of: portions), wants: times.contains
+      lanes.map(\.number), seed: Self.seed, factor: factor(lanes, of: portions),
+      wants: { time in
+        progress(1 - Double(time) / Double(max(1, times[0])))
+        return times.contains(time)
+      }
     ) { _, moment in images.append(moment) }
     return images
   }
