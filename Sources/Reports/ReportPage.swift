@@ -154,12 +154,26 @@ public struct ReportPage: Encodable, Sendable {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
     guard let data = try? encoder.encode(self) else { preconditionFailure("a page without infinities is always JSON") }
-    // Inside of a script element nothing but its end tag, and a comment's beginning, must not appear.
-    let json = String(decoding: data, as: UTF8.self).replacing("<", with: "\\u003c")
-    func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }
-    return text(PackageResources.report_html)
+    let frame = text(PackageResources.report_html)
       .replacing("/*STYLE*/", with: text(PackageResources.report_css))
       .replacing("/*PROGRAM*/", with: text(PackageResources.report_js))
-      .replacing("/*DATA*/", with: json)
+    guard let place = frame.range(of: "/*DATA*/") else { preconditionFailure("the page has a place for its data") }
+    return frame[..<place.lowerBound] + Self.scriptText(data) + frame[place.upperBound...]
+  }
+
+  private func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }
+
+  /// JSON for the inside of a script element, where nothing but its end tag, and a comment's beginning, must not appear.
+  ///
+  /// Byte by byte: pictures make it megabytes, which `String.replacing` would take seconds for.
+  private static func scriptText(_ json: Data) -> String {
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(json.count)
+    json.withUnsafeBytes { json in
+      for byte in json {
+        if byte == UInt8(ascii: "<") { bytes += Array("\\u003c".utf8) } else { bytes.append(byte) }
+      }
+    }
+    return String(decoding: bytes, as: UTF8.self)
   }
 }

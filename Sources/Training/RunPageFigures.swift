@@ -9,8 +9,10 @@ internal import Tensors
 struct RunPageFigures {
   let folder: RunFolder
 
-  /// Most bytes of one figure's files over all epochs, so that a page stays below about 20 MB.
+  /// Most bytes of one figure's files over all epochs, and of the files that are there for the newest epoch alone, so that a page
+  /// stays below about 20 MB.
   private static let mostBytes = 2_000_000
+  private static let mostBytesOfNewest = 6_000_000
   /// The files that show most, of every epoch that has figures.
   static let throughEpochs =
     RunFigures.Kind.allCases.map { "\($0.rawValue)-t0000.png" } + ["parameters.png", "gradients.png"]
@@ -23,14 +25,28 @@ struct RunPageFigures {
     for name in Self.throughEpochs {
       let epochs = all.filter { $0.names.contains(name) }.map(\.epoch)
       guard let last = epochs.last else { continue }
-      let size = try Self.read(folder.figurePath(name, epoch: last)).count
+      let size = try Self.size(folder.figurePath(name, epoch: last))
       let shown = Self.spread(epochs, most: max(1, Self.mostBytes / max(1, size)))
       figures.append(try figure(name, shown, omitted: epochs.count - shown.count))
     }
-    for name in newest.names where !Self.throughEpochs.contains(name) {
-      figures.append(try figure(name, [newest.epoch], omitted: 0))
-    }
+    for name in try fitting(newest) { figures.append(try figure(name, [newest.epoch], omitted: 0)) }
     return figures
+  }
+
+  /// What is shown of the newest epoch alone, in alphabetical order: the true images, then the moments nearest to the image, as many as
+  /// the page has room for. Large images leave some to the folder.
+  private func fitting(_ newest: (epoch: Int, names: [String])) throws(InputError) -> [String] {
+    func time(_ name: String) -> Int {
+      name.dropLast(4).split(separator: "-").last.flatMap { Int($0.dropFirst()) } ?? 0
+    }
+    var room = Self.mostBytesOfNewest
+    var names: [String] = []
+    let candidates = newest.names.filter { !Self.throughEpochs.contains($0) }
+    for name in candidates.sorted(by: { (time($0), $0) < (time($1), $1) }) {
+      room -= try Self.size(folder.figurePath(name, epoch: newest.epoch))
+      if room >= 0 { names.append(name) }
+    }
+    return names.sorted()
   }
 
   private func figure(_ name: String, _ epochs: [Int], omitted: Int) throws(InputError) -> ReportPage.Figure {
@@ -52,6 +68,14 @@ struct RunPageFigures {
     guard let kind = parts.first, let moment = parts.dropFirst().first else { return String(name.dropLast(4)) }
     guard moment.first == "t", let time = Int(moment.dropFirst()) else { return "\(kind), the \(moment) images" }
     return time == 0 ? String(kind) : "\(kind), t = \(time)"
+  }
+
+  /// A file's bytes.
+  private static func size(_ path: String) throws(InputError) -> Int {
+    guard let size = (try? FileManager.default.attributesOfItem(atPath: path))?[.size] as? NSNumber else {
+      throw InputError(path, found: "cannot be read", expected: "a figure")
+    }
+    return size.intValue
   }
 
   /// - Throws: `InputError` where the file cannot be read.

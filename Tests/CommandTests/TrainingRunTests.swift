@@ -38,7 +38,7 @@ extension CommandTests {
       let small = try SmallRun()
       let program = try builtExecutable("dpm-train")
       let result = try run(
-        "taskset", arguments: ["-c", "0", "mpirun", "-n", "2", program] + small.arguments("x", ["--epochs", "1"]),
+        "taskset", arguments: ["-c", "0", launcher, "-n", "2", program] + small.arguments("x", ["--epochs", "1"]),
         environment: ["OMPI_MCA_mpi_yield_when_idle": "1"])
       try #require(result.status == 0, "\(result.errors)")
       let log = try String(contentsOfFile: small.path("runs/x/train.log"), encoding: .utf8)

@@ -142,14 +142,15 @@ public func run(
     .finish(timeout: timeout)
 }
 
-/// Starts `executable` on `ranks` ranks of this host, with the launcher that DPM_MPIRUN names (default: mpirun).
+/// What starts ranks: the program that DPM_MPIRUN names (default: mpirun).
+public let launcher = ProcessInfo.processInfo.environment["DPM_MPIRUN"] ?? "mpirun"
+
+/// Starts `executable` on `ranks` ranks of this host.
 public func startMPI(
   ranks: Int, _ executable: String, arguments: [String] = [], environment: [String: String] = [:]
 ) throws -> RunningProcess {
-  let environment = testEnvironment(environment)
-  return try RunningProcess(
-    environment["DPM_MPIRUN"] ?? "mpirun", arguments: ["-n", "\(ranks)", executable] + arguments,
-    environment: environment)
+  try RunningProcess(
+    launcher, arguments: ["-n", "\(ranks)", executable] + arguments, environment: testEnvironment(environment))
 }
 
 /// Runs `executable` to its end on `ranks` ranks of this host.
