@@ -6,8 +6,8 @@ public import Tensors
 /// 0 is black and 1 is white in every figure; what lies beyond is clipped. Nothing is stretched, so that figures of
 /// different epochs can be compared.
 public struct ImageGrid: Sendable {
-  /// Grey levels or colours, 0 … 1: [count][C][H][W].
-  public var images: [Float]
+  /// Grey levels or colours, 0 for black to 255 for white: [count][C][H][W].
+  public var levels: [UInt8]
   /// Colours C of an image: 1 (grey), 2 (red and green) or 3.
   public var colors: Int
   /// Width and height of an image.
@@ -19,16 +19,25 @@ public struct ImageGrid: Sendable {
   public var fixedColumns: Int?
 
   /// Collects images for a grid.
+  ///
+  /// - Parameter images: Grey levels or colours, 0 for black to 1 for white: [count][C][H][W].
   public init(images: [Float], colors: Int, width: Int, caption: String = "") {
-    precondition(images.count.isMultiple(of: colors * width * width), "a grid shows whole images")
-    self.images = images
+    self.init(levels: images.map(Self.level(of:)), colors: colors, width: width, caption: caption)
+  }
+
+  /// Collects images for a grid.
+  ///
+  /// - Parameter levels: See the property.
+  public init(levels: [UInt8], colors: Int, width: Int, caption: String = "") {
+    precondition(levels.count.isMultiple(of: colors * width * width), "a grid shows whole images")
+    self.levels = levels
     self.colors = colors
     self.width = width
     self.caption = caption
   }
 
   /// Images in the grid.
-  public var count: Int { images.count / (colors * width * width) }
+  public var count: Int { levels.count / (colors * width * width) }
   /// Images in a row: 7 for 49.
   public var columns: Int { fixedColumns ?? max(1, Int(Double(count).squareRoot().rounded(.up))) }
   /// Rows of images.
@@ -74,7 +83,7 @@ public struct ImageGrid: Sendable {
         for channel in 0..<3 {
           let color = colors == 1 ? 0 : channel
           let index = (image * colors + color) * width * width + pixel
-          rgb[place + channel] = color < colors ? Self.level(of: images[index]) : 0
+          rgb[place + channel] = color < colors ? levels[index] : 0
         }
       }
     }

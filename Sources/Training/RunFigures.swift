@@ -72,14 +72,14 @@ final class RunFigures {
           (
             "\(kind.rawValue)-t\(time).png",
             grid(
-              moment.images,
+              moment.levels,
               "\(kind.rawValue) · epoch \(epoch) · t = \(moment.time) of \(architecture.trajectoryLength) · seed "
                 + "\(SampleTrajectory.seed)")
           ))
       }
       if kind != .samples {
-        let truth = pictures.pictures.flatMap { $0.map { Float($0) / 255 } }
-        grids.append(("\(kind.rawValue)-true.png", grid(truth, "\(kind.rawValue) · the true images")))
+        grids.append(
+          ("\(kind.rawValue)-true.png", grid(pictures.pictures.flatMap { $0 }, "\(kind.rawValue) · the true images")))
       }
     }
     guard let folder else { return nil }
@@ -120,9 +120,9 @@ final class RunFigures {
     }
   }
 
-  private func grid(_ images: [Float], _ caption: String) -> ImageGrid {
+  private func grid(_ levels: [UInt8], _ caption: String) -> ImageGrid {
     ImageGrid(
-      images: images, colors: architecture.colorCount, width: architecture.spatialWidth, caption: caption)
+      levels: levels, colors: architecture.colorCount, width: architecture.spatialWidth, caption: caption)
   }
 
   /// A card for each tensor, in the order of the data's path; of the first dense layer also its rows as images.

@@ -1,6 +1,7 @@
 internal import Collectives
 internal import Datasets
 internal import Diffusion
+internal import Figures
 internal import KernelInterface
 internal import Network
 internal import Tensors
@@ -13,8 +14,8 @@ final class SampleTrajectory {
   struct Moment {
     /// t of x_t.
     var time: Int
-    /// Grey levels, 0 for black to 1 for white: [samples][C][H][W].
-    var images: [Float]
+    /// Grey levels, 0 for black to 255 for white: [samples][C][H][W].
+    var levels: [UInt8]
   }
 
   /// Samples that are drawn in one way, from noise 0, 1, 2, … of the seed.
@@ -84,40 +85,36 @@ final class SampleTrajectory {
     }
     let workers = communicator.rankCount * threads
     // By thread and moment.
-    var parts = [[[Float]]](repeating: [], count: threads)
+    var parts = [[[UInt8]]](repeating: [], count: threads)
     parts.withUnsafeMutableBufferPointer { parts in
       ThreadTeam(count: threads).run { thread in
         let worker = communicator.rank * threads + thread
         let share = worker * lanes.count / workers..<(worker + 1) * lanes.count / workers
-        parts[thread] = images(Array(lanes[share]), of: portions, parameters, at: wanted) {
+        parts[thread] = drawn(Array(lanes[share]), of: portions, parameters, at: wanted) {
           if thread == 0 { progress($0) }
         }
       }
     }
     let own = wanted.indices.flatMap { moment in parts.flatMap { $0.isEmpty ? [] : $0[moment] } }
-    let gathered = try communicator.gather(own.withUnsafeBytes { Array($0) })
+    let gathered = try communicator.gather(own)
     let elements = sampler.architecture.imageElements
-    let pixels = wanted.indices.map { moment in
-      gathered.flatMap { bytes -> [Float] in
-        let count = bytes.count / MemoryLayout<Float>.size / wanted.count
-        return bytes.withUnsafeBytes { raw in
-          (moment * count..<(moment + 1) * count).map {
-            standardization.greyLevel(of: raw.loadUnaligned(fromByteOffset: 4 * $0, as: Float.self))
-          }
-        }
+    let levels = wanted.indices.map { moment in
+      gathered.flatMap { part -> ArraySlice<UInt8> in
+        let count = part.count / wanted.count
+        return part[moment * count..<(moment + 1) * count]
       }
     }
     var first = 0
     return portions.map { portion in
       defer { first += portion.count * elements }
-      return zip(wanted, pixels).map { Moment(time: $0, images: Array($1[first..<first + portion.count * elements])) }
+      return zip(wanted, levels).map { Moment(time: $0, levels: Array($1[first..<first + portion.count * elements])) }
     }
   }
 
-  /// What one thread draws: the images of its samples at each of the times.
-  private func images(
+  /// What one thread draws: the levels of its samples at each of the times.
+  private func drawn(
     _ lanes: [Lane], of portions: [Portion], _ parameters: FloatBuffer, at times: [Int], progress: (Double) -> Void
-  ) -> [[Float]] {
+  ) -> [[UInt8]] {
     guard !lanes.isEmpty else { return [] }
     // Their memory is needed for seconds every few epochs only.
     let architecture = sampler.architecture
@@ -128,15 +125,15 @@ final class SampleTrajectory {
       forwardProcess: sampler.process, network: SamplingNetwork(model, parameters: parameters),
       colors: architecture.colorCount, width: architecture.spatialWidth, capacity: lanes.count,
       kernels: sampler.kernels)
-    var images: [[Float]] = []
+    var levels: [[UInt8]] = []
     trajectory.sample(
       lanes.map(\.number), seed: Self.seed, factor: factor(lanes, of: portions),
       wants: { time in
         progress(1 - Double(time) / Double(max(1, times[0])))
         return times.contains(time)
       }
-    ) { _, moment in images.append(moment) }
-    return images
+    ) { _, images in levels.append(images.map { ImageGrid.level(of: standardization.greyLevel(of: $0)) }) }
+    return levels
   }
 
   /// r(x) of these samples, each its portion's.
