@@ -248,9 +248,11 @@ final class WinogradWorkspace {
     Self.tilesPerStrip(channels: channels, tiles: tiling.count, secondLevelCache: secondLevelCache)
   }
 
-  /// As many tiles of a row as let both transforms fit the L2 cache, but at least three: with fewer, weights come from L3 too often.
+  /// As many tiles of a row as let both transforms fit the L2 cache. Where three don't, all is far away: then as many as are worth
+  /// it, since weights and their gradient's sums pass by once a strip.
   private static func tilesPerStrip(channels: Int, tiles: Int, secondLevelCache: Int) -> Int {
     let bytesPerTile = 2 * 64 * channels * laneCount * 4
-    return min(max(1, tiles), max(3, secondLevelCache / bytesPerTile))
+    let fitting = secondLevelCache / bytesPerTile
+    return min(max(1, tiles), fitting < 3 ? 8 : fitting)
   }
 }
