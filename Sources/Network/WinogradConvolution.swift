@@ -248,8 +248,9 @@ final class WinogradWorkspace {
     Self.tilesPerStrip(channels: channels, tiles: tiling.count, secondLevelCache: secondLevelCache)
   }
 
-  /// As many tiles of a row as let both transforms fit the L2 cache. Where three don't, all is far away: then as many as are worth
-  /// it, since weights and their gradient's sums pass by once a strip.
+  /// As many tiles of a row as let both transforms fit the L2 cache.
+  ///
+  /// Where three don't, all is far away: then as many as are worth it, since weights and their gradient's sums pass by once a strip.
   private static func tilesPerStrip(channels: Int, tiles: Int, secondLevelCache: Int) -> Int {
     let bytesPerTile = 2 * 64 * channels * laneCount * 4
     let fitting = secondLevelCache / bytesPerTile

@@ -33,8 +33,9 @@ struct RunPageFigures {
     return figures
   }
 
-  /// What is shown of the newest epoch alone, in alphabetical order: the true images, then the moments nearest to the image, as many as
-  /// the page has room for. Large images leave some to the folder.
+  /// What is shown of the newest epoch alone, in alphabetical order.
+  ///
+  /// The true images, then the moments nearest to the image, as many as the page has room for: large images leave some to the folder.
   private func fitting(_ newest: (epoch: Int, names: [String])) throws(InputError) -> [String] {
     func time(_ name: String) -> Int {
       name.dropLast(4).split(separator: "-").last.flatMap { Int($0.dropFirst()) } ?? 0
