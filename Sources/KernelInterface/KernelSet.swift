@@ -17,10 +17,13 @@ public protocol KernelSet: Sendable {
   func laneProduct(_ product: LaneProduct)
   /// Adds lane-wise dot products of rows; see `LaneDot`.
   func laneDot(_ dot: LaneDot)
+  /// Adds a weight gradient to its sums; see `WeightGradient`.
+  func addWeightGradient(_ gradient: WeightGradient)
+  /// totals[output][input] += both sums of `WeightGradient`.
+  func addQuads(
+    _ sums: UnsafePointer<Float>, outputs: Int, inputs: Int, into totals: UnsafeMutablePointer<Float>)
   /// sums[i] += the 16 lanes of lanes[i], added by a fixed binary tree (i with i + 8, then + 4, + 2, + 1).
   func addLanes(_ lanes: UnsafePointer<Float>, count: Int, into sums: UnsafeMutablePointer<Float>)
-  /// sums[i] += the four numbers of quarters[i], as `addLanes` adds its last four: (0 + 2) + (1 + 3).
-  func addQuarters(_ quarters: UnsafePointer<Float>, count: Int, into sums: UnsafeMutablePointer<Float>)
   /// sums[row] += Σ of the row's columns, lane by lane: the gradient of a bias.
   func addColumns(
     _ input: UnsafePointer<Float>, rowStride: Int, columnStride: Int, rows: Int, columns: Int,

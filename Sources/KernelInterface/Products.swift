@@ -3,9 +3,6 @@
 /// 16 is fixed, not chosen by the CPU, so that every code path adds the same numbers in the same order.
 public let laneCount = 16
 
-/// Numbers that the 16 lanes of a sum are folded into: lanes i, i + 4, i + 8 and i + 12 are added.
-public let quarterCount = 4
-
 /// Slope of the leaky ReLU for negative inputs (model.md, "Network").
 public let leakyReLUSlope: Float = 0.05
 
@@ -13,7 +10,7 @@ public let leakyReLUSlope: Float = 0.05
 public enum Epilogue {
   /// Stored as they are.
   case store
-  /// Added to what the output holds.
+  /// What the output holds is where the sums start.
   case accumulate
   /// `bias[row]` is where the sums start.
   case bias(UnsafePointer<Float>)
@@ -83,10 +80,9 @@ public struct Product {
   }
 }
 
-/// sums[r][k] += Σ_c left[r][c] · right[k][c], lane by lane: the weight gradient of narrow layers.
+/// sums[r][k] += Σ_c left[r][c] · right[k][c], lane by lane: the weight gradient of the temporal readout.
 ///
-/// Each call's 16 lanes are folded into four numbers, which are added once, at the end of a canonical part of the minibatch
-/// (`addQuarters`): 16 apart would be 1.6 MiB for 20 × 20 channels of 64 positions, read and written for every strip.
+/// Lanes stay apart, because the weights of each are another combination of the parameters.
 public struct LaneDot {
   /// Column c of row r is at `r * leftRowStride + c * leftColumnStride`.
   public var left: UnsafePointer<Float>
@@ -100,7 +96,7 @@ public struct LaneDot {
   public var rightOffsets: UnsafePointer<Int32>
   /// Floats between columns.
   public var rightColumnStride: Int
-  /// [leftRows][rightRows][4], or [16] where lanes are kept.
+  /// [leftRows][rightRows][16].
   public var sums: UnsafeMutablePointer<Float>
   /// Rows of `left`.
   public var leftRows: Int
@@ -108,8 +104,6 @@ public struct LaneDot {
   public var rightRows: Int
   /// Terms of each sum.
   public var columns: Int
-  /// Whether the lanes stay apart: where what follows differs from lane to lane.
-  public var keepsLanes = false
 
   /// Describes the sums; see the properties.
   public init(

@@ -132,8 +132,6 @@ private struct InputBlock {
 
 /// How many blocks the depth is cut into; sums of one are where the next begins, so the bits are those of one.
 private func depthBlocks(_ product: Product, columns: Int) -> Int {
-  // What is added to the outputs has no place for sums that are not complete.
-  if case .accumulate = product.epilogue { return 1 }
   let depth = blockFloats / (columns * laneCount)
   return max(1, (product.depth + depth / 2) / depth)
 }
@@ -223,21 +221,19 @@ private func productTile<let rows: Int, let vectors: Int, let parts: Int>(
   let tileOffset = row * outputRowStride + column * outputColumnStride
   let outputs = product.outputs + tileOffset
   var sums = InlineArray<rows, InlineArray<vectors, Vector>>(repeating: InlineArray(repeating: Vector()))
-  if depth.lowerBound > 0 {
+  switch (depth.lowerBound, product.epilogue) {
+  case (1..., _), (_, .accumulate):
     for r in 0..<rows {
       for v in 0..<vectors {
         sums[r][v] = load(outputs + r * outputRowStride + vectorOffset(v, outputColumnStride, parts))
       }
     }
-  } else {
-    switch product.epilogue {
-    case .bias(let bias), .biasLeakyReLU(let bias):
-      for r in 0..<rows {
-        let start = Vector(repeating: bias[row + r])
-        for v in 0..<vectors { sums[r][v] = start }
-      }
-    case .store, .accumulate, .leakyReLUGradient: break
+  case (_, .bias(let bias)), (_, .biasLeakyReLU(let bias)):
+    for r in 0..<rows {
+      let start = Vector(repeating: bias[row + r])
+      for v in 0..<vectors { sums[r][v] = start }
     }
+  case (_, .store), (_, .leakyReLUGradient): break
   }
 
   let weightRowStride = product.weightRowStride
@@ -267,13 +263,7 @@ private func productTile<let rows: Int, let vectors: Int, let parts: Int>(
     return
   }
   switch product.epilogue {
-  case .store, .bias: break
-  case .accumulate:
-    for r in 0..<rows {
-      for v in 0..<vectors {
-        sums[r][v] += load(outputs + r * outputRowStride + vectorOffset(v, outputColumnStride, parts))
-      }
-    }
+  case .store, .accumulate, .bias: break
   case .biasLeakyReLU:
     for r in 0..<rows { for v in 0..<vectors { sums[r][v] = leakyReLU(sums[r][v]) } }
   case .leakyReLUGradient(let activations):
@@ -292,7 +282,7 @@ private func productTile<let rows: Int, let vectors: Int, let parts: Int>(
 }
 
 @inline(__always)
-func leakyReLU(_ x: Vector) -> Vector { x.replacing(with: x * leakyReLUSlope, where: x .< Vector()) }
+func leakyReLU(_ x: Vector) -> Vector { larger(x, x * leakyReLUSlope) }
 
 /// 1 where the activation is positive, the slope elsewhere: a leaky ReLU keeps the sign of its input.
 @inline(__always)

@@ -33,6 +33,17 @@ internal import CPlatform
   #endif
 }
 
+/// The larger of each two elements.
+@inline(always) func larger(_ a: Vector, _ b: Vector) -> Vector {
+  #if VECTOR_WIDTH_16
+    cvector_larger_16(a, b)
+  #elseif VECTOR_WIDTH_8
+    cvector_larger_8(a, b)
+  #else
+    cvector_larger_4(a, b)
+  #endif
+}
+
 /// √x, element by element, correctly rounded.
 @inline(always) func squareRoot(_ x: Vector) -> Vector {
   #if VECTOR_WIDTH_16
@@ -59,4 +70,68 @@ internal import CPlatform
 /// Offset in floats of vector `index` of a tile whose columns are `columnStride` floats apart, `parts` vectors each.
 @inline(always) func vectorOffset(_ index: Int, _ columnStride: Int, _ parts: Int) -> Int {
   (index / parts) * columnStride + (index % parts) * Vector.scalarCount
+}
+
+/// The eight floats at an address: a vector, two alike, or the first half of one.
+@inline(always) func loadEight(_ pointer: UnsafePointer<Float>) -> Vector {
+  #if VECTOR_WIDTH_16
+    cvector_twice(pointer)
+  #else
+    load(pointer)
+  #endif
+}
+
+/// The eight floats at `first`, and where there is room those at `second`.
+@inline(always) func loadEights(_ first: UnsafePointer<Float>, _ second: UnsafePointer<Float>) -> Vector {
+  #if VECTOR_WIDTH_16
+    Vector(
+      lowHalf: UnsafeRawPointer(first).loadUnaligned(as: SIMD8<Float>.self),
+      highHalf: UnsafeRawPointer(second).loadUnaligned(as: SIMD8<Float>.self))
+  #else
+    load(first)
+  #endif
+}
+
+/// Element 0 of every four, four times.
+@inline(always) func spread0(_ x: Vector) -> Vector {
+  #if VECTOR_WIDTH_16
+    cvector_spread0_16(x)
+  #elseif VECTOR_WIDTH_8
+    cvector_spread0_8(x)
+  #else
+    cvector_spread0_4(x)
+  #endif
+}
+
+/// Element 1 of every four, four times.
+@inline(always) func spread1(_ x: Vector) -> Vector {
+  #if VECTOR_WIDTH_16
+    cvector_spread1_16(x)
+  #elseif VECTOR_WIDTH_8
+    cvector_spread1_8(x)
+  #else
+    cvector_spread1_4(x)
+  #endif
+}
+
+/// Element 2 of every four, four times.
+@inline(always) func spread2(_ x: Vector) -> Vector {
+  #if VECTOR_WIDTH_16
+    cvector_spread2_16(x)
+  #elseif VECTOR_WIDTH_8
+    cvector_spread2_8(x)
+  #else
+    cvector_spread2_4(x)
+  #endif
+}
+
+/// Element 3 of every four, four times.
+@inline(always) func spread3(_ x: Vector) -> Vector {
+  #if VECTOR_WIDTH_16
+    cvector_spread3_16(x)
+  #elseif VECTOR_WIDTH_8
+    cvector_spread3_8(x)
+  #else
+    cvector_spread3_4(x)
+  #endif
 }

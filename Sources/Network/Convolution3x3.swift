@@ -13,11 +13,12 @@ final class Convolution3x3 {
   private let kernels: any KernelSet
   private let profile: LayerProfile
   private let winograd: WinogradConvolution?
+  private let workspace: WinogradWorkspace
   private let weightOffset: Int
   private let biasOffset: Int
   /// Weights of the input gradient: [inputs][outputs][3][3], both spatial axes reversed.
   private let reversedWeights: FloatBuffer
-  /// Sums of the weights' gradient, [outputs][inputs·9][4], and of the bias's, [outputs][16].
+  /// Sums of the weights' gradient, as `WeightGradient` keeps them, and of the bias's, [outputs][16].
   private let weightSums: FloatBuffer
   private let biasSums: FloatBuffer
   private let forwardOffsets: AlignedBuffer<Int32>
@@ -32,13 +33,15 @@ final class Convolution3x3 {
     self.outputs = outputs
     self.width = width
     self.kernels = kernels
+    self.workspace = workspace
     weightOffset = weight.offset
     biasOffset = bias.offset
     winograd = WinogradConvolution(
       inputs: inputs, outputs: outputs, width: width, workspace: workspace, kernels: kernels, profile: profile)
     let usesWinograd = winograd != nil
     reversedWeights = FloatBuffer(count: usesWinograd ? 0 : weight.count)
-    weightSums = FloatBuffer(count: usesWinograd ? 0 : weight.count * quarterCount)
+    weightSums = FloatBuffer(
+      count: usesWinograd ? 0 : WeightGradient.sumCount(outputs: outputs, inputs: inputs * 9))
     biasSums = FloatBuffer(count: bias.count * laneCount)
     forwardOffsets = Self.offsets(channels: inputs, width: width)
     backwardOffsets = Self.offsets(channels: outputs, width: width)
@@ -129,11 +132,11 @@ final class Convolution3x3 {
       kernels.addColumns(
         sumGradient + interior(y), rowStride: planeStride, columnStride: laneCount, rows: outputs, columns: width,
         sums: biasSums.pointer)
-      kernels.laneDot(
-        LaneDot(
-          left: sumGradient + interior(y), leftRowStride: planeStride, leftColumnStride: laneCount, leftRows: outputs,
-          right: input + y * rowStride, rightOffsets: forwardOffsets.pointer, rightColumnStride: laneCount,
-          rightRows: inputs * 9, columns: width, sums: weightSums.pointer))
+      kernels.addWeightGradient(
+        WeightGradient(
+          gradients: sumGradient + interior(y), rowStride: planeStride, inputs: input + y * rowStride,
+          offsets: forwardOffsets.pointer, columnStride: laneCount, outputCount: outputs, inputCount: inputs * 9,
+          columns: width, sums: weightSums.pointer, scratch: workspace.gradientScratch.pointer))
     }
     guard let result else { return }
     profile.inputGradient()
@@ -156,7 +159,7 @@ final class Convolution3x3 {
       winograd.flush(into: gradient + weightOffset)
       return
     }
-    kernels.addQuarters(weightSums.pointer, count: outputs * inputs * 9, into: gradient + weightOffset)
+    kernels.addQuads(weightSums.pointer, outputs: outputs, inputs: inputs * 9, into: gradient + weightOffset)
     weightSums.fill(0)
   }
 }

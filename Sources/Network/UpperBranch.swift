@@ -31,6 +31,7 @@ final class UpperBranch {
   private let featureOffsets: AlignedBuffer<Int32>
   private let rowOffsets: AlignedBuffer<Int32>
   private let flushed: FloatBuffer
+  private let gradientScratch = FloatBuffer(count: WeightGradient.scratchCount)
   /// Channels of the features, and whether they are outputs of an activation.
   private let featureRanges: [(channels: Range<Int>, isActivation: Bool)]
 
@@ -66,7 +67,9 @@ final class UpperBranch {
     let readoutScale = widths.count == 1 ? inputScale : Array(repeating: 1, count: widths[widths.count - 1])
     readout = TemporalReadout(architecture, layout: layout, inputScale: readoutScale)
     scaledWeights = FloatBuffer(count: weights.first?.count ?? 0)
-    weightSums = weights.map { FloatBuffer(count: $0.count * quarterCount) }
+    weightSums = weights.indices.map {
+      FloatBuffer(count: WeightGradient.sumCount(outputs: widths[$0 + 1], inputs: widths[$0]))
+    }
     biasSums = biases.map { FloatBuffer(count: $0.count * laneCount) }
     let pixels = width * laneCount
     hidden = widths.dropFirst().map { FloatBuffer(count: $0 * pixels) }
@@ -274,13 +277,20 @@ final class UpperBranch {
   ) {
     profiles[layer].weightGradient()
     let (inputs, offsets) = input(layer, features, y)
-    var dot = LaneDot(
-      left: outputGradient, leftRowStride: pixels, leftColumnStride: laneCount, leftRows: rows,
-      right: inputs, rightOffsets: offsets, rightColumnStride: laneCount, rightRows: widths[layer],
-      columns: width, sums: sums.pointer)
-    // The readout's weights differ from lane to lane.
-    dot.keepsLanes = layer == hidden.count
-    kernels.laneDot(dot)
+    if layer < hidden.count {
+      kernels.addWeightGradient(
+        WeightGradient(
+          gradients: outputGradient, rowStride: pixels, inputs: inputs, offsets: offsets, columnStride: laneCount,
+          outputCount: rows, inputCount: widths[layer], columns: width, sums: sums.pointer,
+          scratch: gradientScratch.pointer))
+    } else {
+      // The readout's weights differ from lane to lane.
+      kernels.laneDot(
+        LaneDot(
+          left: outputGradient, leftRowStride: pixels, leftColumnStride: laneCount, leftRows: rows,
+          right: inputs, rightOffsets: offsets, rightColumnStride: laneCount, rightRows: widths[layer],
+          columns: width, sums: sums.pointer))
+    }
     kernels.addColumns(
       outputGradient, rowStride: pixels, columnStride: laneCount, rows: rows, columns: width, sums: biasSums.pointer)
   }
@@ -292,7 +302,8 @@ final class UpperBranch {
     for layer in hidden.indices {
       let count = weights[layer].count
       flushed.pointer.update(repeating: 0, count: count)
-      kernels.addQuarters(weightSums[layer].pointer, count: count, into: flushed.pointer)
+      kernels.addQuads(
+        weightSums[layer].pointer, outputs: widths[layer + 1], inputs: widths[layer], into: flushed.pointer)
       let result = gradient + weights[layer].offset
       for index in 0..<count {
         result[index] += flushed.pointer[index] * (layer == 0 ? inputScale[index % widths[0]] : 1)

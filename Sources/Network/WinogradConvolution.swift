@@ -16,9 +16,11 @@ final class WinogradConvolution {
   private let workspace: WinogradWorkspace
   /// Sums of the transformed weights' gradient over a canonical part.
   ///
-  /// Narrow layers keep four sums apart, [64][outputs][inputs][4], which costs little while they fit the L2 cache; wide
+  /// Narrow layers keep two sums apart (`WeightGradient`), which costs little while they fit the L2 cache; wide
   /// layers transpose their input and sum over lanes at once, [64][outputs][inputs rounded up to 16].
   private let gradientSums: FloatBuffer
+  /// Of a position.
+  private let positionSums: Int
   private let isWide: Bool
   private let profile: LayerProfile
 
@@ -35,8 +37,8 @@ final class WinogradConvolution {
     self.kernels = kernels
     transformedWeights = FloatBuffer(count: 64 * outputs * inputs)
     isWide = outputs * inputs > 1024
-    gradientSums = FloatBuffer(
-      count: 64 * outputs * (isWide ? Self.rowStride(inputs) : inputs * quarterCount))
+    positionSums = isWide ? outputs * Self.rowStride(inputs) : WeightGradient.sumCount(outputs: outputs, inputs: inputs)
+    gradientSums = FloatBuffer(count: 64 * positionSums)
     tilesPerStrip = workspace.tilesPerStrip(channels: max(inputs, outputs), tiling: tiling)
   }
 
@@ -150,11 +152,11 @@ final class WinogradConvolution {
     rowStride column: Int, _ offsets: UnsafePointer<Int32>, _ kernels: any KernelSet
   ) {
     guard isWide else {
-      kernels.laneDot(
-        LaneDot(
-          left: gradient, leftRowStride: column, leftColumnStride: kernels.lanes, leftRows: outputs,
-          right: inputTile, rightOffsets: offsets, rightColumnStride: kernels.lanes, rightRows: inputs, columns: tiles,
-          sums: gradientSums.pointer + position * outputs * inputs * quarterCount))
+      kernels.addWeightGradient(
+        WeightGradient(
+          gradients: gradient, rowStride: column, inputs: inputTile, offsets: offsets, columnStride: kernels.lanes,
+          outputCount: outputs, inputCount: inputs, columns: tiles,
+          sums: gradientSums.pointer + position * positionSums, scratch: workspace.gradientScratch.pointer))
       return
     }
     let rowStride = Self.rowStride(inputs)
@@ -170,7 +172,7 @@ final class WinogradConvolution {
       Product(
         weights: gradient, rowStride: column, depthStride: 1,
         inputs: rows, offsets: workspace.rowOffsets(rowStride: rowStride), columnStride: laneCount,
-        outputs: gradientSums.pointer + position * outputs * rowStride, outputRowStride: rowStride,
+        outputs: gradientSums.pointer + position * positionSums, outputRowStride: rowStride,
         outputColumnStride: laneCount, rows: outputs, depth: depth, columns: rowStride / laneCount,
         epilogue: .accumulate))
   }
@@ -180,14 +182,18 @@ final class WinogradConvolution {
     if isWide {
       let rowStride = Self.rowStride(inputs)
       kernels.winogradWeightsAdjoint(
-        gradientSums.pointer, positionStride: outputs * rowStride, outputStride: rowStride, outputs: outputs,
+        gradientSums.pointer, positionStride: positionSums, outputStride: rowStride, outputs: outputs,
         inputs: inputs, gradient: weightGradient)
     } else {
       let count = 64 * outputs * inputs
       let sums = workspace.outputTiles.pointer
       precondition(workspace.outputTiles.count >= count, "the workspace is too small for a narrow layer's sums")
       sums.update(repeating: 0, count: count)
-      kernels.addQuarters(gradientSums.pointer, count: count, into: sums)
+      for position in 0..<64 {
+        kernels.addQuads(
+          gradientSums.pointer + position * positionSums, outputs: outputs, inputs: inputs,
+          into: sums + position * outputs * inputs)
+      }
       kernels.winogradWeightsAdjoint(
         sums, positionStride: outputs * inputs, outputStride: inputs, outputs: outputs, inputs: inputs,
         gradient: weightGradient)
@@ -201,6 +207,8 @@ final class WinogradWorkspace {
   fileprivate let inputTiles: FloatBuffer
   fileprivate let outputTiles: FloatBuffer
   fileprivate let scratch: FloatBuffer
+  /// For `WeightGradient`.
+  let gradientScratch = FloatBuffer(count: WeightGradient.scratchCount)
   fileprivate let rows: FloatBuffer
   private let channelOffsets: [AlignedBuffer<Int32>]
   private let depthOffsets: AlignedBuffer<Int32>

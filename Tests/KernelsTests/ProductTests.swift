@@ -138,16 +138,10 @@ import Testing
       }
     }
     let kernels = try kernelSet(name)
-    var dot = LaneDot(
+    let dot = LaneDot(
       left: left.pointer, leftRowStride: columns * laneCount, leftColumnStride: laneCount, leftRows: rows,
       right: right.pointer, rightOffsets: rightOffsets.pointer, rightColumnStride: laneCount, rightRows: others,
       columns: columns, sums: sums.pointer)
-    let quarters = FloatBuffer(count: rows * others * quarterCount)
-    for index in 0..<quarters.count {
-      let first = index / quarterCount * laneCount + index % quarterCount
-      for lane in stride(from: first, to: first + laneCount, by: quarterCount) { quarters[index] += sums[lane] }
-    }
-    dot.keepsLanes = true
     kernels.laneDot(dot)
     #expect(relativeError(sums, expected) < 1e-6)
 
@@ -155,16 +149,84 @@ import Testing
     let expectedTotals = (0..<rows * others).map { index in
       (0..<laneCount).reduce(Double(totals[index])) { $0 + expected[index * laneCount + $1] }
     }
-    let foldedTotals = FloatBuffer(count: rows * others)
-    foldedTotals.pointer.update(from: totals.pointer, count: totals.count)
     kernels.addLanes(sums.pointer, count: rows * others, into: totals.pointer)
     #expect(relativeError(totals, expectedTotals) < 1e-6)
+  }
 
-    dot.keepsLanes = false
-    dot.sums = quarters.pointer
-    kernels.laneDot(dot)
-    kernels.addQuarters(quarters.pointer, count: rows * others, into: foldedTotals.pointer)
-    #expect(relativeError(foldedTotals, expectedTotals) < 1e-6)
+  /// Outputs, inputs and columns: odd numbers, panels that are full, and more columns than the scratch memory holds.
+  static let gradientShapes = [
+    (1, 1, 1), (2, 3, 2), (4, 7, 3), (20, 20, 5), (17, 20, 7), (20, 9, 28), (22, 20, 40), (130, 5, 4), (65, 31, 3),
+  ]
+
+  private struct GradientOperands {
+    let outputs, inputs, columns: Int
+    let gradients, values: FloatBuffer
+    let valueOffsets: AlignedBuffer<Int32>
+    let scratch = FloatBuffer(count: WeightGradient.scratchCount)
+
+    init(_ shape: (Int, Int, Int)) {
+      (outputs, inputs, columns) = shape
+      gradients = randomBuffer(outputs * columns * laneCount, seed: 8)
+      values = randomBuffer(inputs * columns * laneCount, seed: 9)
+      // Channels in another order than in memory.
+      let stride = columns * laneCount
+      let last = inputs - 1
+      valueOffsets = offsets((0..<inputs).map { (last - $0) * stride })
+    }
+
+    func gradient(_ sums: FloatBuffer, columns: Range<Int>) -> WeightGradient {
+      WeightGradient(
+        gradients: gradients.pointer + columns.lowerBound * laneCount, rowStride: self.columns * laneCount,
+        inputs: values.pointer + columns.lowerBound * laneCount, offsets: valueOffsets.pointer,
+        columnStride: laneCount, outputCount: outputs, inputCount: inputs, columns: columns.count, sums: sums.pointer,
+        scratch: scratch.pointer)
+    }
+
+    var sums: FloatBuffer { FloatBuffer(count: WeightGradient.sumCount(outputs: outputs, inputs: inputs)) }
+  }
+
+  @Test(
+    "a weight gradient is the sum over columns and lanes, however they are cut into calls",
+    arguments: kernelNames.flatMap { name in gradientShapes.indices.map { (name, $0) } })
+  func weightGradient(_ name: String, _ shape: Int) throws {
+    let operands = GradientOperands(Self.gradientShapes[shape])
+    let kernels = try kernelSet(name)
+    let (outputs, inputs, columns) = Self.gradientShapes[shape]
+    let sums = operands.sums
+    kernels.addWeightGradient(operands.gradient(sums, columns: 0..<columns))
+    let pieces = operands.sums
+    kernels.addWeightGradient(operands.gradient(pieces, columns: 0..<columns / 3))
+    kernels.addWeightGradient(operands.gradient(pieces, columns: columns / 3..<columns))
+    #expect(bits(pieces) == bits(sums))
+
+    let totals = randomBuffer(outputs * inputs, seed: 11)
+    var expected = totals.elements.map(Double.init)
+    for output in 0..<outputs {
+      for input in 0..<inputs {
+        for position in 0..<columns * laneCount {
+          expected[output * inputs + input] +=
+            Double(operands.gradients[output * columns * laneCount + position])
+            * Double(operands.values[Int(operands.valueOffsets[input]) + position])
+        }
+      }
+    }
+    kernels.addQuads(sums.pointer, outputs: outputs, inputs: inputs, into: totals.pointer)
+    #expect(relativeError(totals, expected) < 1e-6)
+  }
+
+  @Test("builds with fused multiply-add give the same bits of a weight gradient", arguments: gradientShapes.indices)
+  func sameGradientBits(_ shape: Int) throws {
+    guard kernelNames.contains("avx512") else { return }
+    let operands = GradientOperands(Self.gradientShapes[shape])
+    let (outputs, inputs, columns) = Self.gradientShapes[shape]
+    let results = try ["avx2", "avx512"].map { name in
+      let (kernels, sums) = (try kernelSet(name), operands.sums)
+      kernels.addWeightGradient(operands.gradient(sums, columns: 0..<columns))
+      let totals = FloatBuffer(count: outputs * inputs)
+      kernels.addQuads(sums.pointer, outputs: outputs, inputs: inputs, into: totals.pointer)
+      return bits(totals)
+    }
+    #expect(results[0] == results[1])
   }
 
   @Test("builds with fused multiply-add give the same bits", arguments: shapes.indices)

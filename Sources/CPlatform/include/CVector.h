@@ -29,6 +29,13 @@ static inline __attribute__((always_inline)) cvector_16 cvector_multiply_add_16(
   return __builtin_elementwise_fma(a, b, sum);
 }
 
+// The larger of each two elements; Swift's comparison and replacement are an instruction more.
+static inline __attribute__((always_inline)) cvector_4 cvector_larger_4(cvector_4 a, cvector_4 b) { return a > b ? a : b; }
+static inline __attribute__((always_inline)) cvector_8 cvector_larger_8(cvector_8 a, cvector_8 b) { return a > b ? a : b; }
+static inline __attribute__((always_inline)) cvector_16 cvector_larger_16(cvector_16 a, cvector_16 b) {
+  return a > b ? a : b;
+}
+
 // Asks for a cache line that will soon be written.
 static inline __attribute__((always_inline)) void cvector_prefetch_to_write(const float *line) {
   __builtin_prefetch(line, 1, 3);
@@ -38,26 +45,49 @@ static inline __attribute__((always_inline)) void cvector_prefetch_to_read(const
   __builtin_prefetch(line, 0, 3);
 }
 
-// Lanes i, i + 4, i + 8 and i + 12 of each of four vectors, added as (i + (i + 8)) + ((i + 4) + (i + 12)): four quarters.
-static inline __attribute__((always_inline)) cvector_16 cvector_quarters(
-    cvector_16 a, cvector_16 b, cvector_16 c, cvector_16 d) {
-  cvector_16 ab = __builtin_shufflevector(a, b, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23) +
-                  __builtin_shufflevector(a, b, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31);
-  cvector_16 cd = __builtin_shufflevector(c, d, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23) +
-                  __builtin_shufflevector(c, d, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31);
-  return __builtin_shufflevector(ab, cd, 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27) +
-         __builtin_shufflevector(ab, cd, 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31);
+// Element k of every four of a vector, four times.
+#define CVECTOR_SPREAD(k) \
+  static inline __attribute__((always_inline)) cvector_4 cvector_spread##k##_4(cvector_4 x) { \
+    return __builtin_shufflevector(x, x, k, k, k, k); \
+  } \
+  static inline __attribute__((always_inline)) cvector_8 cvector_spread##k##_8(cvector_8 x) { \
+    return __builtin_shufflevector(x, x, k, k, k, k, k + 4, k + 4, k + 4, k + 4); \
+  } \
+  static inline __attribute__((always_inline)) cvector_16 cvector_spread##k##_16(cvector_16 x) { \
+    return __builtin_shufflevector(x, x, k, k, k, k, k + 4, k + 4, k + 4, k + 4, \
+                                   k + 8, k + 8, k + 8, k + 8, k + 12, k + 12, k + 12, k + 12); \
+  }
+CVECTOR_SPREAD(0)
+CVECTOR_SPREAD(1)
+CVECTOR_SPREAD(2)
+CVECTOR_SPREAD(3)
+#undef CVECTOR_SPREAD
+
+// The eight floats at an address, twice.
+static inline __attribute__((always_inline)) cvector_16 cvector_twice(const float *eight) {
+  cvector_8 x;
+  __builtin_memcpy(&x, eight, sizeof x);
+  return __builtin_shufflevector(x, x, 0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 2, 3, 4, 5, 6, 7);
 }
 
-// Keeps what stands at an address there, instead of in registers.
-static inline __attribute__((always_inline)) void cvector_keep_in_memory(const void *memory) {
-  __asm__ volatile("" : : "r"(memory) : "memory");
-}
-
-// Lanes i and i + 4 of each of two vectors, added.
-static inline __attribute__((always_inline)) cvector_8 cvector_halves(cvector_8 a, cvector_8 b) {
-  return __builtin_shufflevector(a, b, 0, 1, 2, 3, 8, 9, 10, 11) +
-         __builtin_shufflevector(a, b, 4, 5, 6, 7, 12, 13, 14, 15);
+// quads[k][j] = rows[j][k] and quads[k][4 + j] = rows[j][4 + k] for j, k < 4: eight lanes of four rows. Of rows from `count` on: zeros.
+static inline __attribute__((always_inline)) void cvector_pack_quad(
+    const float *rows, long rowStride, int count, float *quads, long quadStride) {
+  cvector_8 x[4] = {0};
+  for (int j = 0; j < 4; j++) {
+    if (j < count) __builtin_memcpy(&x[j], rows + j * rowStride, sizeof x[j]);
+  }
+  cvector_8 low01 = __builtin_shufflevector(x[0], x[1], 0, 8, 1, 9, 4, 12, 5, 13);
+  cvector_8 high01 = __builtin_shufflevector(x[0], x[1], 2, 10, 3, 11, 6, 14, 7, 15);
+  cvector_8 low23 = __builtin_shufflevector(x[2], x[3], 0, 8, 1, 9, 4, 12, 5, 13);
+  cvector_8 high23 = __builtin_shufflevector(x[2], x[3], 2, 10, 3, 11, 6, 14, 7, 15);
+  cvector_8 y[4] = {
+      __builtin_shufflevector(low01, low23, 0, 1, 8, 9, 4, 5, 12, 13),
+      __builtin_shufflevector(low01, low23, 2, 3, 10, 11, 6, 7, 14, 15),
+      __builtin_shufflevector(high01, high23, 0, 1, 8, 9, 4, 5, 12, 13),
+      __builtin_shufflevector(high01, high23, 2, 3, 10, 11, 6, 7, 14, 15),
+  };
+  for (int k = 0; k < 4; k++) __builtin_memcpy(quads + k * quadStride, &y[k], sizeof y[k]);
 }
 
 // rows[i][j] = columns[offsets[j]][i] for i, j < 16: four rounds that exchange blocks of 8, 4, 2 and 1.

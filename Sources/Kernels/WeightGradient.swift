@@ -1,0 +1,168 @@
+internal import CPlatform
+public import KernelInterface
+
+extension VectorKernels {
+  /// Adds a weight gradient to its sums; see `WeightGradient`.
+  ///
+  /// Works on as many outputs and columns as fit the scratch memory: first brings the gradients into the order in which the
+  /// register tiles read them, then multiplies.
+  public func addWeightGradient(_ gradient: WeightGradient) {
+    let halves = lanes / 8
+    for firstOutput in stride(from: 0, to: gradient.outputCount, by: panelOutputs) {
+      let panel = QuadPanel(
+        gradient, outputs: firstOutput..<min(firstOutput + panelOutputs, gradient.outputCount))
+      let count = panel.capacity / halves
+      for first in stride(from: 0, to: gradient.columns, by: count) {
+        let columns = first..<min(first + count, gradient.columns)
+        panel.pack(columns: columns, halves: halves)
+        panel.multiply(columns: columns, halves: halves)
+      }
+    }
+  }
+
+  /// totals[output][input] += the sums of `WeightGradient`, both of each.
+  public func addQuads(
+    _ sums: UnsafePointer<Float>, outputs: Int, inputs: Int, into totals: UnsafeMutablePointer<Float>
+  ) {
+    let quadStride = WeightGradient.quadStride(inputs: inputs)
+    for output in 0..<outputs {
+      let row = sums + output / 4 * quadStride + output % 4
+      for input in 0..<inputs { totals[output * inputs + input] += row[8 * input] + row[8 * input + 4] }
+    }
+  }
+}
+
+/// Outputs of a panel, at most.
+private let panelOutputs = 64
+
+/// Eight lanes of some columns, a *step* each, of a panel's outputs by quads: [steps][4][quads][8], where the second index is k
+/// of lanes k and 4 + k of a quad's four outputs.
+private struct QuadPanel {
+  let gradient: WeightGradient
+  let outputs: Range<Int>
+  /// The last may lack outputs, which are zeros here.
+  let quads: Int
+  let quadStride: Int
+
+  @inline(__always)
+  init(_ gradient: WeightGradient, outputs: Range<Int>) {
+    self.gradient = gradient
+    self.outputs = outputs
+    quads = (outputs.count + 3) / 4
+    quadStride = WeightGradient.quadStride(inputs: gradient.inputCount)
+  }
+
+  /// Steps that the scratch memory has room for.
+  var capacity: Int { WeightGradient.scratchCount / (32 * quads) }
+
+  @inline(__always)
+  func pack(columns: Range<Int>, halves: Int) {
+    let rowStride = gradient.gradientRowStride
+    var packed = gradient.scratch
+    for column in columns {
+      for half in 0..<halves {
+        var row = gradient.gradients + outputs.lowerBound * rowStride + column * gradient.columnStride + 8 * half
+        for quad in 0..<quads {
+          let count = min(4, outputs.count - 4 * quad)
+          cvector_pack_quad(row, rowStride, Int32(count), packed + 8 * quad, 8 * quads)
+          row += 4 * rowStride
+        }
+        packed += 32 * quads
+      }
+    }
+  }
+
+  /// Adds the products of the packed columns and those of all inputs.
+  @inline(__always)
+  func multiply(columns: Range<Int>, halves: Int) {
+    // Vectors of four hold half of an input's eight numbers.
+    for part in stride(from: 0, to: 8, by: min(8, Vector.scalarCount)) {
+      let tiles = QuadTiles(panel: self, columns: columns, halves: halves, part: part)
+      var quad = 0
+      while quad + 5 <= quads {
+        tiles.rows(quad, TileHeight<5>())
+        quad += 5
+      }
+      while quad + 2 <= quads {
+        tiles.rows(quad, TileHeight<2>())
+        quad += 2
+      }
+      if quad < quads { tiles.rows(quad, TileHeight<1>()) }
+    }
+  }
+}
+
+/// Register tiles of some quads and inputs.
+private struct QuadTiles {
+  let panel: QuadPanel
+  let columns: Range<Int>
+  let halves: Int
+  let part: Int
+
+  @inline(__always)
+  func rows<let quads: Int>(_ quad: Int, _ height: TileHeight<quads>) {
+    let vectors = (panel.gradient.inputCount + inputsPerVector - 1) / inputsPerVector
+    var vector = 0
+    #if REGISTERS_32
+      while vector + 4 <= vectors {
+        tile(quad, vector, height, TileWidth<4, 1>())
+        vector += 4
+      }
+    #endif
+    while vector + 2 <= vectors {
+      tile(quad, vector, height, TileWidth<2, 1>())
+      vector += 2
+    }
+    if vector < vectors { tile(quad, vector, height, TileWidth<1, 1>()) }
+  }
+
+  @inline(__always)
+  private func tile<let quads: Int, let vectors: Int>(
+    _ quad: Int, _ vector: Int, _: TileHeight<quads>, _: TileWidth<vectors, 1>
+  ) {
+    let gradient = panel.gradient
+    let quadStride = panel.quadStride
+    let vectorStride = 8 * inputsPerVector
+    let sums = gradient.sums + (panel.outputs.lowerBound / 4 + quad) * quadStride + vector * vectorStride + part
+    var tile = InlineArray<vectors, InlineArray<quads, Vector>>(repeating: InlineArray(repeating: Vector()))
+    for v in 0..<vectors {
+      for q in 0..<quads { tile[v][q] = load(sums + q * quadStride + v * vectorStride) }
+    }
+    // Of an odd number of inputs the last is there twice: what its other sums become nobody reads.
+    var inputs = InlineArray<vectors, UnsafePointer<Float>>(repeating: gradient.inputs)
+    var others = inputs
+    for v in 0..<vectors {
+      let first = (vector + v) * inputsPerVector
+      inputs[v] += Int(gradient.inputOffsets[first]) + part
+      others[v] += Int(gradient.inputOffsets[min(first + 1, gradient.inputCount - 1)])
+    }
+    var packed = UnsafePointer(gradient.scratch + 8 * quad + part)
+    let packedStride = 8 * panel.quads
+    for column in columns {
+      for half in 0..<halves {
+        let lane = column * gradient.columnStride + 8 * half
+        var x = InlineArray<vectors, Vector>(repeating: Vector())
+        for v in 0..<vectors { x[v] = loadEights(inputs[v] + lane, others[v] + lane) }
+        @inline(__always) func add(_ packed: UnsafePointer<Float>, _ spread: (Vector) -> Vector) {
+          var spreads = InlineArray<vectors, Vector>(repeating: Vector())
+          for v in 0..<vectors { spreads[v] = spread(x[v]) }
+          for q in 0..<quads {
+            let four = loadEight(packed + 8 * q)
+            for v in 0..<vectors { tile[v][q] = multiplyAdd(tile[v][q], spreads[v], four) }
+          }
+        }
+        add(packed) { spread0($0) }
+        add(packed + packedStride) { spread1($0) }
+        add(packed + 2 * packedStride) { spread2($0) }
+        add(packed + 3 * packedStride) { spread3($0) }
+        packed += 4 * packedStride
+      }
+    }
+    for v in 0..<vectors {
+      for q in 0..<quads { store(tile[v][q], to: sums + q * quadStride + v * vectorStride) }
+    }
+  }
+}
+
+/// Inputs whose eight sums a vector holds, or that it holds half of.
+private let inputsPerVector = max(1, Vector.scalarCount / 8)
