@@ -11,56 +11,49 @@ typealias Line = InlineArray<8, Vector>
 /// The vectors at two points.
 typealias Pair = InlineArray<2, Vector>
 
+/// A transform of the vectors along one axis of a tile to those at its points, by pairs of points.
+protocol PointTransform {
+  /// Vectors that are transformed.
+  static var count: Int { get }
+  /// Points: 8, or the first 6.
+  static var points: Int { get }
+
+  /// At 0 and ∞.
+  static func atEnds(_ x: Line) -> Pair
+  /// At 1 and -1.
+  static func atOnes(_ x: Line) -> Pair
+  /// At 2 and -2.
+  static func atTwos(_ x: Line) -> Pair
+  /// At ½ and -½, where the axis has these points.
+  static func atHalves(_ x: Line) -> Pair
+}
+
+extension PointTransform {
+  /// At all points.
+  @inline(__always)
+  static func all(_ x: Line) -> Line {
+    let (ends, ones, twos, halves) = (atEnds(x), atOnes(x), atTwos(x), atHalves(x))
+    return [ends[0], ones[0], ones[1], twos[0], twos[1], ends[1], halves[0], halves[1]]
+  }
+}
+
 /// One axis of a tile.
 protocol WinogradAxis {
   /// Outputs.
   static var pixels: Int { get }
   /// Points, and inputs.
   static var points: Int { get }
+  /// Bᵀ x.
+  associatedtype Input: PointTransform
+  /// A y.
+  associatedtype OutputAdjoint: PointTransform
 
-  /// Bᵀ x at 0 and ∞.
-  static func inputAtEnds(_ x: Line) -> Pair
-  /// Bᵀ x at 1 and -1.
-  static func inputAtOnes(_ x: Line) -> Pair
-  /// Bᵀ x at 2 and -2.
-  static func inputAtTwos(_ x: Line) -> Pair
-  /// Bᵀ x at ½ and -½, where the axis has these points.
-  static func inputAtHalves(_ x: Line) -> Pair
-  /// B y, the adjoint of the above.
+  /// B y, the adjoint of `Input`.
   static func inputAdjoint(_ y: Line) -> Line
-
   /// Rows 0, 2, 4 of Aᵀ m.
   static func evenOutputs(_ m: Line) -> InlineArray<3, Vector>
   /// Rows 1, 3, 5 of Aᵀ m.
   static func oddOutputs(_ m: Line) -> InlineArray<3, Vector>
-
-  /// A y at 1 and -1.
-  static func outputAdjointAtOnes(_ y: Line) -> Pair
-  /// A y at 2 and -2.
-  static func outputAdjointAtTwos(_ y: Line) -> Pair
-  /// A y at ½ and -½, where the axis has these points.
-  static func outputAdjointAtHalves(_ y: Line) -> Pair
-}
-
-extension WinogradAxis {
-  /// Bᵀ x.
-  @inline(__always)
-  static func input(_ x: Line) -> Line { line(inputAtEnds(x), inputAtOnes(x), inputAtTwos(x), inputAtHalves(x)) }
-
-  /// A y at 0 and ∞: the first and the last pixel.
-  @inline(__always)
-  static func outputAdjointAtEnds(_ y: Line) -> Pair { [y[0], y[pixels - 1]] }
-
-  /// A y.
-  @inline(__always)
-  static func outputAdjoint(_ y: Line) -> Line {
-    line(outputAdjointAtEnds(y), outputAdjointAtOnes(y), outputAdjointAtTwos(y), outputAdjointAtHalves(y))
-  }
-
-  @inline(__always)
-  private static func line(_ ends: Pair, _ ones: Pair, _ twos: Pair, _ halves: Pair) -> Line {
-    [ends[0], ones[0], ones[1], twos[0], twos[1], ends[1], halves[0], halves[1]]
-  }
 }
 
 @inline(__always) private func constant(_ value: Float) -> Vector { Vector(repeating: value) }
@@ -70,33 +63,67 @@ enum SixPixels: WinogradAxis {
   static var pixels: Int { 6 }
   static var points: Int { 8 }
 
-  @inline(__always)
-  static func inputAtEnds(_ x: Line) -> Pair {
-    [
-      multiplyAdd(x[0] - x[6], x[4] - x[2], constant(5.25)),
-      multiplyAdd(x[7] - x[1], x[3] - x[5], constant(5.25)),
-    ]
+  enum Input: PointTransform {
+    static var count: Int { 8 }
+    static var points: Int { 8 }
+
+    @inline(__always)
+    static func atEnds(_ x: Line) -> Pair {
+      [
+        multiplyAdd(x[0] - x[6], x[4] - x[2], constant(5.25)),
+        multiplyAdd(x[7] - x[1], x[3] - x[5], constant(5.25)),
+      ]
+    }
+
+    @inline(__always)
+    static func atOnes(_ x: Line) -> Pair {
+      let even = multiplyAdd(x[2] + x[6], x[4], constant(-4.25))
+      let odd = multiplyAdd(x[1] + x[5], x[3], constant(-4.25))
+      return [even + odd, even - odd]
+    }
+
+    @inline(__always)
+    static func atTwos(_ x: Line) -> Pair {
+      let even = multiplyAdd(multiplyAdd(x[6], x[2], constant(0.25)), x[4], constant(-1.25))
+      let odd = multiplyAdd(multiplyAdd(x[5] * 2, x[1], constant(0.5)), x[3], constant(-2.5))
+      return [even + odd, even - odd]
+    }
+
+    @inline(__always)
+    static func atHalves(_ x: Line) -> Pair {
+      let even = multiplyAdd(multiplyAdd(x[6], x[2], constant(4)), x[4], constant(-5))
+      let odd = multiplyAdd(multiplyAdd(x[1] * 2, x[5], constant(0.5)), x[3], constant(-2.5))
+      return [even + odd, even - odd]
+    }
   }
 
-  @inline(__always)
-  static func inputAtOnes(_ x: Line) -> Pair {
-    let even = multiplyAdd(x[2] + x[6], x[4], constant(-4.25))
-    let odd = multiplyAdd(x[1] + x[5], x[3], constant(-4.25))
-    return [even + odd, even - odd]
-  }
+  enum OutputAdjoint: PointTransform {
+    static var count: Int { 6 }
+    static var points: Int { 8 }
 
-  @inline(__always)
-  static func inputAtTwos(_ x: Line) -> Pair {
-    let even = multiplyAdd(multiplyAdd(x[6], x[2], constant(0.25)), x[4], constant(-1.25))
-    let odd = multiplyAdd(multiplyAdd(x[5] * 2, x[1], constant(0.5)), x[3], constant(-2.5))
-    return [even + odd, even - odd]
-  }
+    @inline(__always)
+    static func atEnds(_ y: Line) -> Pair { [y[0], y[5]] }
 
-  @inline(__always)
-  static func inputAtHalves(_ x: Line) -> Pair {
-    let even = multiplyAdd(multiplyAdd(x[6], x[2], constant(4)), x[4], constant(-5))
-    let odd = multiplyAdd(multiplyAdd(x[1] * 2, x[5], constant(0.5)), x[3], constant(-2.5))
-    return [even + odd, even - odd]
+    @inline(__always)
+    static func atOnes(_ y: Line) -> Pair {
+      let even = (y[0] + y[2]) + y[4]
+      let odd = (y[1] + y[3]) + y[5]
+      return [even + odd, even - odd]
+    }
+
+    @inline(__always)
+    static func atTwos(_ y: Line) -> Pair {
+      let even = multiplyAdd(y[0], multiplyAdd(y[2], y[4], constant(4)), constant(4))
+      let odd = multiplyAdd(y[1], multiplyAdd(y[3], y[5], constant(4)), constant(4)) * 2
+      return [even + odd, even - odd]
+    }
+
+    @inline(__always)
+    static func atHalves(_ y: Line) -> Pair {
+      let even = multiplyAdd(y[0], multiplyAdd(y[2], y[4], constant(0.25)), constant(0.25))
+      let odd = multiplyAdd(y[1], multiplyAdd(y[3], y[5], constant(0.25)), constant(0.25)) * 0.5
+      return [even + odd, even - odd]
+    }
   }
 
   @inline(__always)
@@ -135,27 +162,6 @@ enum SixPixels: WinogradAxis {
       multiplyAdd(multiplyAdd(one + m[5], two, constant(32)), half, constant(0.03125)),
     ]
   }
-
-  @inline(__always)
-  static func outputAdjointAtOnes(_ y: Line) -> Pair {
-    let even = (y[0] + y[2]) + y[4]
-    let odd = (y[1] + y[3]) + y[5]
-    return [even + odd, even - odd]
-  }
-
-  @inline(__always)
-  static func outputAdjointAtTwos(_ y: Line) -> Pair {
-    let even = multiplyAdd(y[0], multiplyAdd(y[2], y[4], constant(4)), constant(4))
-    let odd = multiplyAdd(y[1], multiplyAdd(y[3], y[5], constant(4)), constant(4)) * 2
-    return [even + odd, even - odd]
-  }
-
-  @inline(__always)
-  static func outputAdjointAtHalves(_ y: Line) -> Pair {
-    let even = multiplyAdd(y[0], multiplyAdd(y[2], y[4], constant(0.25)), constant(0.25))
-    let odd = multiplyAdd(y[1], multiplyAdd(y[3], y[5], constant(0.25)), constant(0.25)) * 0.5
-    return [even + odd, even - odd]
-  }
 }
 
 /// F(4, 3): four pixels, the first six points.
@@ -163,30 +169,60 @@ enum FourPixels: WinogradAxis {
   static var pixels: Int { 4 }
   static var points: Int { 6 }
 
-  @inline(__always)
-  static func inputAtEnds(_ x: Line) -> Pair {
-    [
-      multiplyAdd(multiplyAdd(x[0], x[2], constant(-1.25)), x[4], constant(0.25)),
-      multiplyAdd(multiplyAdd(x[5], x[3], constant(-5)), x[1], constant(4)),
-    ]
+  enum Input: PointTransform {
+    static var count: Int { 6 }
+    static var points: Int { 6 }
+
+    @inline(__always)
+    static func atEnds(_ x: Line) -> Pair {
+      [
+        multiplyAdd(multiplyAdd(x[0], x[2], constant(-1.25)), x[4], constant(0.25)),
+        multiplyAdd(multiplyAdd(x[5], x[3], constant(-5)), x[1], constant(4)),
+      ]
+    }
+
+    @inline(__always)
+    static func atOnes(_ x: Line) -> Pair {
+      let even = multiplyAdd(x[4] * 0.75, x[2], constant(-3))
+      let odd = multiplyAdd(x[3] * 0.75, x[1], constant(-3))
+      return [even + odd, even - odd]
+    }
+
+    @inline(__always)
+    static func atTwos(_ x: Line) -> Pair {
+      let even = (x[4] - x[2]) * 3.75
+      let odd = x[3] - x[1]
+      return [multiplyAdd(even, odd, constant(7.5)), multiplyAdd(even, odd, constant(-7.5))]
+    }
+
+    @inline(__always)
+    static func atHalves(_ x: Line) -> Pair { [Vector(), Vector()] }
   }
 
-  @inline(__always)
-  static func inputAtOnes(_ x: Line) -> Pair {
-    let even = multiplyAdd(x[4] * 0.75, x[2], constant(-3))
-    let odd = multiplyAdd(x[3] * 0.75, x[1], constant(-3))
-    return [even + odd, even - odd]
-  }
+  enum OutputAdjoint: PointTransform {
+    static var count: Int { 4 }
+    static var points: Int { 6 }
 
-  @inline(__always)
-  static func inputAtTwos(_ x: Line) -> Pair {
-    let even = (x[4] - x[2]) * 3.75
-    let odd = x[3] - x[1]
-    return [multiplyAdd(even, odd, constant(7.5)), multiplyAdd(even, odd, constant(-7.5))]
-  }
+    @inline(__always)
+    static func atEnds(_ y: Line) -> Pair { [y[0], y[3]] }
 
-  @inline(__always)
-  static func inputAtHalves(_ x: Line) -> Pair { [Vector(), Vector()] }
+    @inline(__always)
+    static func atOnes(_ y: Line) -> Pair {
+      let even = y[0] + y[2]
+      let odd = y[1] + y[3]
+      return [even + odd, even - odd]
+    }
+
+    @inline(__always)
+    static func atTwos(_ y: Line) -> Pair {
+      let even = multiplyAdd(y[0], y[2], constant(4))
+      let odd = multiplyAdd(y[1], y[3], constant(4)) * 2
+      return [even + odd, even - odd]
+    }
+
+    @inline(__always)
+    static func atHalves(_ y: Line) -> Pair { [Vector(), Vector()] }
+  }
 
   @inline(__always)
   static func inputAdjoint(_ y: Line) -> Line {
@@ -215,21 +251,4 @@ enum FourPixels: WinogradAxis {
     let (one, two) = (m[1] - m[2], m[3] - m[4])
     return [multiplyAdd(one, two, constant(2)), multiplyAdd(one + m[5], two, constant(8)), Vector()]
   }
-
-  @inline(__always)
-  static func outputAdjointAtOnes(_ y: Line) -> Pair {
-    let even = y[0] + y[2]
-    let odd = y[1] + y[3]
-    return [even + odd, even - odd]
-  }
-
-  @inline(__always)
-  static func outputAdjointAtTwos(_ y: Line) -> Pair {
-    let even = multiplyAdd(y[0], y[2], constant(4))
-    let odd = multiplyAdd(y[1], y[3], constant(4)) * 2
-    return [even + odd, even - odd]
-  }
-
-  @inline(__always)
-  static func outputAdjointAtHalves(_ y: Line) -> Pair { [Vector(), Vector()] }
 }

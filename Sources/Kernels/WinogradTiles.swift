@@ -1,0 +1,235 @@
+internal import CPlatform
+import KernelInterface
+
+// The transforms of one tile: those of WinogradAxes.swift along columns, then along rows.
+//
+// They work on two or three rows of a result at a time: more would not stay in 32 registers. With 16, they take two passes,
+// whose 8 × 8 vectors lie in the L1 cache between.
+
+/// A transform of the tiles of a strip, one vector of lanes at a time.
+protocol TileTransform {
+  /// Transforms a tile of some height and width.
+  ///
+  /// - Parameters:
+  ///   - channel: The tile's.
+  ///   - pixel: Offset in the images from the strip's first pixel to the tile's.
+  ///   - tile: Offset of the transformed tile at the first position.
+  func apply<Rows: WinogradAxis, Columns: WinogradAxis>(
+    channel: Int, pixel: Int, tile: Int, _ rows: Rows.Type, _ columns: Columns.Type)
+}
+
+/// Bᵀ x B.
+struct InputTransform: TileTransform {
+  let images: UnsafePointer<Float>
+  let strip: WinogradStrip
+  let transformed: UnsafeMutablePointer<Float>
+  let positionStride: Int
+
+  @inline(__always)
+  func apply<Rows: WinogradAxis, Columns: WinogradAxis>(
+    channel: Int, pixel: Int, tile: Int, _: Rows.Type, _: Columns.Type
+  ) {
+    storePoints(
+      of: Pixels(first: images + pixel, rowStride: strip.rowStride), to: transformed + tile, positionStride,
+      strip.scratch, Rows.Input.self, Columns.Input.self)
+  }
+}
+
+/// A dy Aᵀ.
+struct OutputAdjointTransform<Gradients: TileSource>: TileTransform {
+  let gradients: Gradients
+  let strip: WinogradStrip
+  let transformed: UnsafeMutablePointer<Float>
+  let positionStride: Int
+
+  @inline(__always)
+  func apply<Rows: WinogradAxis, Columns: WinogradAxis>(
+    channel: Int, pixel: Int, tile: Int, _: Rows.Type, _: Columns.Type
+  ) {
+    #if REGISTERS_32
+      // Each pair of rows reads all pixels: the activation's derivative is taken once.
+      let gradients = Pixels(first: UnsafePointer(strip.scratch), rowStride: 6 * laneCount)
+      for i in 0..<Rows.pixels {
+        for j in 0..<Columns.pixels {
+          store(self.gradients.moved(by: pixel).vector(i, j), to: strip.scratch + (6 * i + j) * laneCount)
+        }
+      }
+    #else
+      let gradients = gradients.moved(by: pixel)
+    #endif
+    storePoints(
+      of: gradients, to: transformed + tile, positionStride, strip.scratch, Rows.OutputAdjoint.self,
+      Columns.OutputAdjoint.self)
+  }
+}
+
+/// leakyReLU(Aᵀ m A + bias).
+struct OutputTransform: TileTransform {
+  let products: UnsafePointer<Float>
+  let positionStride: Int
+  let bias: UnsafePointer<Float>
+  let images: UnsafeMutablePointer<Float>
+  let strip: WinogradStrip
+
+  @inline(__always)
+  func apply<Rows: WinogradAxis, Columns: WinogradAxis>(
+    channel: Int, pixel: Int, tile: Int, _ rows: Rows.Type, _ columns: Columns.Type
+  ) {
+    let bias = Vector(repeating: bias[channel])
+    #if REGISTERS_32
+      storeRows(tile, bias, to: images + pixel, rows, columns, Rows.evenOutputs)
+      storeRows(tile, bias, to: images + pixel + strip.rowStride, rows, columns, Rows.oddOutputs)
+    #else
+      for j in 0..<Columns.points {
+        let m = column(j, of: tile, rows)
+        let (even, odd) = (Rows.evenOutputs(m), Rows.oddOutputs(m))
+        storeColumn(
+          [even[0], odd[0], even[1], odd[1], even[2], odd[2], Vector(), Vector()], count: Rows.pixels, j,
+          to: strip.scratch)
+      }
+      for i in 0..<Rows.pixels {
+        let row = loadRow(i, count: Columns.points, from: strip.scratch)
+        storeRow(row, bias, to: images + pixel + i * strip.rowStride, columns)
+      }
+    #endif
+  }
+
+  #if REGISTERS_32
+    /// Stores every other row: those that `outputs` gives of each column.
+    @inline(__always)
+    private func storeRows<Rows: WinogradAxis, Columns: WinogradAxis>(
+      _ tile: Int, _ bias: Vector, to pixels: UnsafeMutablePointer<Float>, _ rowAxis: Rows.Type,
+      _ columns: Columns.Type, _ outputs: (Line) -> InlineArray<3, Vector>
+    ) {
+      var rows = InlineArray<3, Line>(repeating: Line(repeating: Vector()))
+      for j in 0..<Columns.points {
+        let y = outputs(column(j, of: tile, rowAxis))
+        for i in 0..<Rows.pixels / 2 { rows[i][j] = y[i] }
+      }
+      for i in 0..<Rows.pixels / 2 { storeRow(rows[i], bias, to: pixels + 2 * i * strip.rowStride, columns) }
+    }
+  #endif
+
+  /// Column `j` of the products.
+  @inline(__always)
+  private func column<Rows: WinogradAxis>(_ j: Int, of tile: Int, _: Rows.Type) -> Line {
+    var m = Line(repeating: Vector())
+    for i in 0..<Rows.points { m[i] = load(products + tile + (8 * i + j) * positionStride) }
+    return m
+  }
+
+  /// Stores a row of pixels, of which the columns have been transformed.
+  @inline(__always)
+  private func storeRow<Columns: WinogradAxis>(
+    _ row: Line, _ bias: Vector, to pixels: UnsafeMutablePointer<Float>, _: Columns.Type
+  ) {
+    let even = Columns.evenOutputs(row)
+    let odd = Columns.oddOutputs(row)
+    for j in 0..<Columns.pixels / 2 {
+      store(leakyReLU(even[j] + bias), to: pixels + 2 * j * laneCount)
+      store(leakyReLU(odd[j] + bias), to: pixels + (2 * j + 1) * laneCount)
+    }
+  }
+}
+
+/// Where a transform finds the vectors of a tile.
+protocol TileSource {
+  /// The vector in row `i`, column `j`.
+  func vector(_ i: Int, _ j: Int) -> Vector
+  /// The same, as many floats further on.
+  func moved(by offset: Int) -> Self
+}
+
+/// Vectors of images, 16 floats apart.
+struct Pixels: TileSource {
+  let first: UnsafePointer<Float>
+  let rowStride: Int
+
+  @inline(__always)
+  func vector(_ i: Int, _ j: Int) -> Vector { load(first + i * rowStride + j * laneCount) }
+  @inline(__always)
+  func moved(by offset: Int) -> Pixels { Pixels(first: first + offset, rowStride: rowStride) }
+}
+
+/// Gradients behind the activation, times its derivative where its outputs were `activations`.
+struct GradientBehindActivation: TileSource {
+  let gradients: UnsafePointer<Float>
+  let activations: UnsafePointer<Float>
+  let rowStride: Int
+
+  @inline(__always)
+  func vector(_ i: Int, _ j: Int) -> Vector {
+    let offset = i * rowStride + j * laneCount
+    return load(gradients + offset) * leakyReLUDerivative(load(activations + offset))
+  }
+  @inline(__always)
+  func moved(by offset: Int) -> GradientBehindActivation {
+    GradientBehindActivation(gradients: gradients + offset, activations: activations + offset, rowStride: rowStride)
+  }
+}
+
+/// Stores a tile's transform at all its points, positions `positionStride` apart.
+@inline(__always)
+private func storePoints<Source: TileSource, Rows: PointTransform, Columns: PointTransform>(
+  of source: Source, to result: UnsafeMutablePointer<Float>, _ positionStride: Int,
+  _ scratch: UnsafeMutablePointer<Float>, _: Rows.Type, _ columns: Columns.Type
+) {
+  let rowStride = 8 * positionStride
+  @inline(__always) func column(_ j: Int) -> Line {
+    var x = Line(repeating: Vector())
+    for i in 0..<Rows.count { x[i] = source.vector(i, j) }
+    return x
+  }
+  #if REGISTERS_32
+    @inline(__always) func storePair(_ first: Int, _ second: Int, _ pair: (Line) -> Pair) {
+      var rows = InlineArray<2, Line>(repeating: Line(repeating: Vector()))
+      for j in 0..<Columns.count {
+        let y = pair(column(j))
+        rows[0][j] = y[0]
+        rows[1][j] = y[1]
+      }
+      storeRow(rows[0], to: result + first * rowStride, positionStride, columns)
+      storeRow(rows[1], to: result + second * rowStride, positionStride, columns)
+    }
+    storePair(0, 5, Rows.atEnds)
+    storePair(1, 2, Rows.atOnes)
+    storePair(3, 4, Rows.atTwos)
+    if Rows.points == 8 { storePair(6, 7, Rows.atHalves) }
+  #else
+    for j in 0..<Columns.count { storeColumn(Rows.all(column(j)), count: Rows.points, j, to: scratch) }
+    for i in 0..<Rows.points {
+      let row = loadRow(i, count: Columns.count, from: scratch)
+      storeRow(row, to: result + i * rowStride, positionStride, columns)
+    }
+  #endif
+}
+
+/// Stores the transform of a row, and asks for the cache lines of the tile after the next.
+///
+/// Stores to 64 positions are more streams than a CPU recognizes; they would wait for each line to come from L2 or L3.
+@inline(__always)
+private func storeRow<Columns: PointTransform>(
+  _ row: Line, to result: UnsafeMutablePointer<Float>, _ positionStride: Int, _: Columns.Type
+) {
+  let points = Columns.all(row)
+  for j in 0..<Columns.points {
+    store(points[j], to: result + j * positionStride)
+    cvector_prefetch_to_write(result + j * positionStride + 2 * laneCount)
+  }
+}
+
+#if !REGISTERS_32
+  /// Stores column `j` of the 8 × 8 vectors between the two passes.
+  @inline(__always)
+  private func storeColumn(_ column: Line, count: Int, _ j: Int, to scratch: UnsafeMutablePointer<Float>) {
+    for i in 0..<count { store(column[i], to: scratch + (8 * i + j) * Vector.scalarCount) }
+  }
+
+  /// Row `i` of the 8 × 8 vectors between the two passes.
+  @inline(__always)
+  private func loadRow(_ i: Int, count: Int, from scratch: UnsafePointer<Float>) -> Line {
+    var row = Line(repeating: Vector())
+    for j in 0..<count { row[j] = load(scratch + (8 * i + j) * Vector.scalarCount) }
+    return row
+  }
+#endif
