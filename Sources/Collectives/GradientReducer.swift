@@ -210,7 +210,11 @@ public final class GradientReducer {
     if unfinished > 0 || gathersAtEnd {
       let start = monotonicSeconds()
       try drain()
-      if gathersAtEnd { try gatherAll() }
+      if gathersAtEnd {
+        try gatherAll()
+      } else if isGathered {
+        try leaveTogether()
+      }
       time.exposed += elapsed(since: start)
     }
     for bucket in stages.indices { stages[bucket] = .idle }
@@ -265,6 +269,11 @@ public final class GradientReducer {
     if case .update = after { reduction == .mpi && communicator.rankCount > 1 } else { false }
   }
 
+  /// Whether `finish` leaves all ranks with the same numbers, of which each received some from others.
+  private var isGathered: Bool {
+    if case .leaveScattered = after { false } else { communicator.rankCount > 1 }
+  }
+
   private func gatherAll() throws(CollectiveError) {
     if beginning == 0 { beginning = monotonicSeconds() }
     for bucket in buckets.indices where !buckets[bucket].isEmpty {
@@ -272,7 +281,14 @@ public final class GradientReducer {
       try beginGather(bucket)
     }
     try drain()
+    try leaveTogether()
   }
+
+  /// Waits until every rank has all it waits for.
+  ///
+  /// A rank that has it may still owe another a message of MPI's own (Open MPI: the notice that memory was read) that was
+  /// put off, and is sent at its next call of MPI: half a step later. A notice owed to a rank that is in MPI too goes out at once.
+  private func leaveTogether() throws(CollectiveError) { try communicator.barrier() }
 
   private func drain() throws(CollectiveError) {
     while unfinished > 0, try completeSome(waiting: true) {}

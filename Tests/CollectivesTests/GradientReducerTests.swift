@@ -48,6 +48,18 @@ extension MultiProcessTests {
       }
       #expect(reports.reduce(0) { $0 + ($1.numbers["ownedCount"] ?? 0) } == 1000)
     }
+
+    @Test("no rank waits in a gather for another that has left it to compute", arguments: [2, 4])
+    func leaving(ranks: Int) throws {
+      let rounds = 5
+      // 150 buckets: Open MPI puts its notices off where more than about a hundred are owed.
+      let reports = try RankJob.reports(ranks: ranks, "gather-then-compute", "\(rounds)", "80000")
+      for round in 0..<rounds - 1 {
+        let last = try reports.map { try #require($0.numbers["returned\(round)"]) }.max()
+        let next = try reports.map { try #require($0.numbers["begun\(round + 1)"]) }.min()
+        #expect(try #require(last) < #require(next), "round \(round)")
+      }
+    }
   }
 }
 

@@ -7,6 +7,7 @@ let cases: [String: @Sendable (Arguments) throws -> Void] = [
   "fixed-order": sumInFixedOrder,
   "reducer": reduceGradient,
   "gather-state": gatherState,
+  "gather-then-compute": gatherThenCompute,
   "half-wire": descendInHalves,
   "time": timeSums,
   "agree": failInAgreement,

@@ -129,6 +129,33 @@ private func compare(
   try report.write()
 }
 
+/// ROUNDS, LARGEST BUCKET: sums and gathers 46 MiB, then computes (here: sleeps), without a call of MPI.
+///
+/// Reports when each gather returned and when the next round was begun, in seconds of the host's clock.
+@Sendable func gatherThenCompute(_ arguments: Arguments) throws {
+  let communicator = try Communicator.start()
+  let count = 12_000_000
+  let gradient = FloatBuffer(count: count)
+  let reducer = GradientReducer(
+    communicator: communicator, gradient: gradient,
+    buckets: GradientReducer.buckets(of: 0..<count, largest: try arguments.number(1)), after: .leaveScattered)
+  let state = FloatBuffer(count: count)
+  fill(gradient, rank: 0, step: 0)
+  fill(state, rank: 0, step: 0)
+  var report = Report(rank: communicator.rank)
+  for round in 0..<(try arguments.number(0)) {
+    report.numbers["begun\(round)"] = ProcessInfo.processInfo.systemUptime
+    for bucket in reducer.buckets.indices { try reducer.begin(bucket: bucket) }
+    try reducer.finish()
+    try communicator.barrier()
+    try reducer.allGather(state)
+    report.numbers["returned\(round)"] = ProcessInfo.processInfo.systemUptime
+    Thread.sleep(forTimeInterval: 0.5)
+  }
+  try communicator.finish()
+  try report.write()
+}
+
 /// FORMAT, STEPS: gradient descent whose sums and updates travel in 16 bits, with the same gradient in every step.
 ///
 /// Without feedback of the rounding errors they would add up; with it the parameters stay within about one rounding of the
