@@ -54,6 +54,10 @@ public struct Product {
   public var prefetched: UnsafePointer<Float>?
   /// See `prefetched`.
   public var prefetchedFloats = 0
+  /// `packingCount` floats that are overwritten: a block of inputs is brought together there before all rows read it.
+  ///
+  /// For many rows and inputs that lie far apart, or across cache lines. nil: inputs are read where they are.
+  public var packing: UnsafeMutablePointer<Float>?
   /// What is done to the sums.
   public var epilogue: Epilogue
 
@@ -78,6 +82,11 @@ public struct Product {
     self.columns = columns
     self.epilogue = epilogue
   }
+
+  /// Floats of `packing`: a block of inputs, and the offsets of its depth.
+  public static var packingCount: Int { 3 * inputBlockFloats / 2 + 3 * inputBlockFloats / 2 / laneCount }
+  /// Floats of a block of inputs, about: 24 KiB, which leaves the smallest L1 caches, of 32 KiB, room for weights and sums.
+  public static var inputBlockFloats: Int { 6144 }
 }
 
 /// sums[r][k] += Σ_c left[r][c] · right[k][c], lane by lane: the weight gradient of the temporal readout.

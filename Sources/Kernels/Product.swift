@@ -99,8 +99,6 @@ struct TileHeight<let rows: Int> {}
 
 /// Floats of a panel's weights, at most: 512 KiB.
 private let panelFloats = 131072
-/// Floats of a block's inputs, about: 24 KiB, which leaves the smallest L1 caches, of 32 KiB, room for weights and sums.
-private let blockFloats = 6144
 
 @inline(__always)
 private func productRows<let vectors: Int, let parts: Int>(
@@ -117,8 +115,38 @@ private func productRows<let vectors: Int, let parts: Int>(
         next = InputBlock(column: column + vectors / parts, depth: depth(0))
       }
     }
-    productBlock(product, rows, column, depth(block), next, width)
+    if let packing = product.packing {
+      let packed = pack(product, column, depth(block), into: packing, width)
+      productBlock(packed, rows, column, depth(block), fetching: next, of: product, width)
+    } else {
+      productBlock(product, rows, column, depth(block), fetching: next, of: product, width)
+    }
   }
+}
+
+/// The product with a tile's inputs of a block where the rows find them one after the other.
+@inline(__always)
+private func pack<let vectors: Int, let parts: Int>(
+  _ product: Product, _ column: Int, _ depth: Range<Int>, into packing: UnsafeMutablePointer<Float>,
+  _: TileWidth<vectors, parts>
+) -> Product {
+  let step = vectors * Vector.scalarCount
+  let offsets = UnsafeMutableRawPointer(packing + 3 * Product.inputBlockFloats / 2).assumingMemoryBound(to: Int32.self)
+  let inputs = product.inputs + column * product.inputColumnStride
+  var target = packing
+  for k in depth {
+    let input = inputs + Int(product.inputOffsets[k])
+    for v in 0..<vectors {
+      store(load(input + vectorOffset(v, product.inputColumnStride, parts)), to: target + v * Vector.scalarCount)
+    }
+    offsets[k - depth.lowerBound] = Int32((k - depth.lowerBound) * step)
+    target += step
+  }
+  var packed = product
+  packed.inputColumnStride = parts * Vector.scalarCount
+  packed.inputs = UnsafePointer(packing - column * packed.inputColumnStride)
+  packed.inputOffsets = UnsafePointer(offsets - depth.lowerBound)
+  return packed
 }
 
 /// Depth from which on what comes next is worth fetching: shallow products lie in the caches.
@@ -132,21 +160,21 @@ private struct InputBlock {
 
 /// How many blocks the depth is cut into; sums of one are where the next begins, so the bits are those of one.
 private func depthBlocks(_ product: Product, columns: Int) -> Int {
-  let depth = blockFloats / (columns * laneCount)
+  let depth = Product.inputBlockFloats / (columns * laneCount)
   return max(1, (product.depth + depth / 2) / depth)
 }
 
 @inline(__always)
 private func productBlock<let vectors: Int, let parts: Int>(
-  _ product: Product, _ rows: Range<Int>, _ column: Int, _ depth: Range<Int>, _ next: InputBlock?,
-  _ width: TileWidth<vectors, parts>
+  _ product: Product, _ rows: Range<Int>, _ column: Int, _ depth: Range<Int>, fetching next: InputBlock?,
+  of source: Product, _ width: TileWidth<vectors, parts>
 ) {
   var row = rows.lowerBound
   #if VECTOR_WIDTH_8 && !REGISTERS_32
     // Six fit too where nothing is left over by five.
     while vectors == 2 && row + 6 <= rows.upperBound && rows.count % 5 != 0 {
       if column == 0 { prefetch(product, rows: row..<row + 6) }
-      prefetch(product, after: row..<row + 6, of: rows, depth, next, columns: vectors / parts)
+      prefetch(source, after: row..<row + 6, of: rows, depth, next, columns: vectors / parts)
       productTile(product, row, column, depth, TileHeight<6>(), width)
       row += 6
     }
@@ -154,13 +182,13 @@ private func productBlock<let vectors: Int, let parts: Int>(
   #if VECTOR_WIDTH_16 || VECTOR_WIDTH_8
     while vectors < wideTile && row + 5 <= rows.upperBound {
       if column == 0 { prefetch(product, rows: row..<row + 5) }
-      prefetch(product, after: row..<row + 5, of: rows, depth, next, columns: vectors / parts)
+      prefetch(source, after: row..<row + 5, of: rows, depth, next, columns: vectors / parts)
       productTile(product, row, column, depth, TileHeight<5>(), width)
       row += 5
     }
     while row + 4 <= rows.upperBound {
       if vectors >= wideTile && column == 0 { prefetch(product, rows: row..<row + 4) }
-      prefetch(product, after: row..<row + 4, of: rows, depth, next, columns: vectors / parts)
+      prefetch(source, after: row..<row + 4, of: rows, depth, next, columns: vectors / parts)
       productTile(product, row, column, depth, TileHeight<4>(), width)
       row += 4
     }

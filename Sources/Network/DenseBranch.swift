@@ -31,6 +31,8 @@ final class DenseBranch {
   private let weightOffsets: [AlignedBuffer<Int32>]
   private let imageStride: Int
   private let panelSum: CanonicalSum
+  /// `Product.packing` of the backward products: rows of weights and of features lie far apart, and weights across cache lines.
+  private let packing = FloatBuffer(count: Product.packingCount)
   /// Rows and columns of a weight gradient that are computed together: what a part of the minibatch has for them stays in the
   /// L1 cache, the sums of the parts in the L2 cache.
   private static let panelRows = 80
@@ -90,11 +92,8 @@ final class DenseBranch {
       count: forTraining ? max(Self.panelRows * Self.panelWidth, widest) : 0, parts: partCapacity, kernels: kernels)
   }
 
-  /// Width of a row of features: whole vectors, and no multiple of 2 KiB, which would crowd few sets of the L1 cache.
-  private static func padded(_ width: Int) -> Int {
-    let whole = (width + laneCount - 1) / laneCount * laneCount
-    return whole % 512 == 0 ? whole + laneCount : whole
-  }
+  /// Width of a row of features: whole vectors, an odd number of cache lines, so that rows spread over all sets of the L1 cache.
+  private static func padded(_ width: Int) -> Int { ((width + laneCount - 1) / laneCount | 1) * laneCount }
 
   /// Rows of a layer whose gradients travel together.
   ///
@@ -181,14 +180,15 @@ final class DenseBranch {
       }
       if layer > 0 {
         profiles[layer].inputGradient()
-        kernels.product(
-          Product(
-            weights: outputGradient.pointer, rowStride: Self.padded(widths[layer + 1]), depthStride: 1,
-            inputs: parameters + weights[layer].offset, offsets: weightOffsets[layer].pointer, columnStride: laneCount,
-            outputs: gradients[layer % 2].pointer, outputRowStride: Self.padded(widths[layer]),
-            outputColumnStride: laneCount, rows: groups * laneCount, depth: widths[layer + 1],
-            columns: (widths[layer] + laneCount - 1) / laneCount,
-            epilogue: .leakyReLUGradient(activations: rows[layer].pointer)))
+        var product = Product(
+          weights: outputGradient.pointer, rowStride: Self.padded(widths[layer + 1]), depthStride: 1,
+          inputs: parameters + weights[layer].offset, offsets: weightOffsets[layer].pointer, columnStride: laneCount,
+          outputs: gradients[layer % 2].pointer, outputRowStride: Self.padded(widths[layer]),
+          outputColumnStride: laneCount, rows: groups * laneCount, depth: widths[layer + 1],
+          columns: (widths[layer] + laneCount - 1) / laneCount,
+          epilogue: .leakyReLUGradient(activations: rows[layer].pointer))
+        product.packing = packing.pointer
+        kernels.product(product)
         dropout?.applyGradient(
           dropped: rows[layer].pointer, gradient: gradients[layer % 2].pointer,
           count: groups * laneCount * Self.padded(widths[layer]))
@@ -224,14 +224,15 @@ final class DenseBranch {
         for part in parts {
           let image = part.lowerBound * laneCount
           panelSum.addInPlace(count: panelRows * Self.panelWidth) { panel, accumulating in
-            kernels.product(
-              Product(
-                weights: outputGradient.pointer + image * outputStride + panelStart, rowStride: 1,
-                depthStride: outputStride, inputs: rows[layer].pointer + image * inputStride + first,
-                offsets: rowOffsets[layer].pointer, columnStride: laneCount, outputs: panel,
-                outputRowStride: Self.panelWidth, outputColumnStride: laneCount, rows: panelRows,
-                depth: part.count * laneCount, columns: (count + laneCount - 1) / laneCount,
-                epilogue: accumulating ? .accumulate : .store))
+            var product = Product(
+              weights: outputGradient.pointer + image * outputStride + panelStart, rowStride: 1,
+              depthStride: outputStride, inputs: rows[layer].pointer + image * inputStride + first,
+              offsets: rowOffsets[layer].pointer, columnStride: laneCount, outputs: panel,
+              outputRowStride: Self.panelWidth, outputColumnStride: laneCount, rows: panelRows,
+              depth: part.count * laneCount, columns: (count + laneCount - 1) / laneCount,
+              epilogue: accumulating ? .accumulate : .store)
+            product.packing = packing.pointer
+            kernels.product(product)
           }
         }
         let sums = panelSum.finish(count: panelRows * Self.panelWidth)

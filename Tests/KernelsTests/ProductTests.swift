@@ -92,6 +92,21 @@ import Testing
     #expect(bits(other) == bits(straight))
   }
 
+  @Test("inputs that are packed first give the same bits", arguments: cases)
+  func packedInputs(_ name: String, _ shape: Int) throws {
+    let kernels = try kernelSet(name)
+    let operands = Operands(Self.shapes[shape])
+    let packing = FloatBuffer(count: Product.packingCount)
+    let results = [nil, packing.pointer].map { packing in
+      let outputs = FloatBuffer(count: operands.rows * operands.columns * laneCount)
+      var product = operands.product(outputs, .biasLeakyReLU(operands.bias.pointer))
+      product.packing = packing
+      kernels.product(product)
+      return bits(outputs)
+    }
+    #expect(results[0] == results[1])
+  }
+
   @Test("lane products weigh every lane by its own numbers", arguments: cases)
   func laneProduct(_ name: String, _ shape: Int) throws {
     let operands = Operands(Self.shapes[shape])
