@@ -10,8 +10,10 @@ public let leakyReLUSlope: Float = 0.05
 public enum Epilogue {
   /// Stored as they are.
   case store
-  /// What the output holds is where the sums start.
+  /// Added to what the output holds: two sums, each complete, of a tree.
   case accumulate
+  /// What the output holds is where the sums start: a sum that goes on.
+  case resume
   /// `bias[row]` is where the sums start.
   case bias(UnsafePointer<Float>)
   /// `bias[row]` is where the sums start; the leaky ReLU follows.
@@ -84,7 +86,9 @@ public struct Product {
   }
 
   /// Floats of `packing`: a block of inputs, and the offsets of its depth.
-  public static var packingCount: Int { 3 * inputBlockFloats / 2 + 3 * inputBlockFloats / 2 / laneCount }
+  public static var packingCount: Int { packedFloats + packedFloats / laneCount }
+  /// Floats of the largest block of inputs that is packed.
+  public static var packedFloats: Int { inputBlockFloats * 3 / 2 }
   /// Floats of a block of inputs, about: 24 KiB, which leaves the smallest L1 caches, of 32 KiB, room for weights and sums.
   public static var inputBlockFloats: Int { 6144 }
 }

@@ -115,7 +115,9 @@ private func productRows<let vectors: Int, let parts: Int>(
         next = InputBlock(column: column + vectors / parts, depth: depth(0))
       }
     }
-    if let packing = product.packing {
+    // The depth of what is added to the outputs is not cut, and may be too long.
+    let blockCount = depth(block).count * (vectors / parts) * laneCount
+    if let packing = product.packing, blockCount <= Product.packedFloats {
       let packed = pack(product, column, depth(block), into: packing, width)
       productBlock(packed, rows, column, depth(block), fetching: next, of: product, width)
     } else {
@@ -131,7 +133,7 @@ private func pack<let vectors: Int, let parts: Int>(
   _: TileWidth<vectors, parts>
 ) -> Product {
   let step = vectors * Vector.scalarCount
-  let offsets = UnsafeMutableRawPointer(packing + 3 * Product.inputBlockFloats / 2).assumingMemoryBound(to: Int32.self)
+  let offsets = UnsafeMutableRawPointer(packing + Product.packedFloats).assumingMemoryBound(to: Int32.self)
   let inputs = product.inputs + column * product.inputColumnStride
   var target = packing
   for k in depth {
@@ -160,6 +162,8 @@ private struct InputBlock {
 
 /// How many blocks the depth is cut into; sums of one are where the next begins, so the bits are those of one.
 private func depthBlocks(_ product: Product, columns: Int) -> Int {
+  // What is added to the outputs has no place for sums that are not complete.
+  if case .accumulate = product.epilogue { return 1 }
   let depth = Product.inputBlockFloats / (columns * laneCount)
   return max(1, (product.depth + depth / 2) / depth)
 }
@@ -250,7 +254,7 @@ private func productTile<let rows: Int, let vectors: Int, let parts: Int>(
   let outputs = product.outputs + tileOffset
   var sums = InlineArray<rows, InlineArray<vectors, Vector>>(repeating: InlineArray(repeating: Vector()))
   switch (depth.lowerBound, product.epilogue) {
-  case (1..., _), (_, .accumulate):
+  case (1..., _), (_, .resume):
     for r in 0..<rows {
       for v in 0..<vectors {
         sums[r][v] = load(outputs + r * outputRowStride + vectorOffset(v, outputColumnStride, parts))
@@ -261,7 +265,7 @@ private func productTile<let rows: Int, let vectors: Int, let parts: Int>(
       let start = Vector(repeating: bias[row + r])
       for v in 0..<vectors { sums[r][v] = start }
     }
-  case (_, .store), (_, .leakyReLUGradient): break
+  case (_, .store), (_, .accumulate), (_, .leakyReLUGradient): break
   }
 
   let weightRowStride = product.weightRowStride
@@ -291,7 +295,13 @@ private func productTile<let rows: Int, let vectors: Int, let parts: Int>(
     return
   }
   switch product.epilogue {
-  case .store, .accumulate, .bias: break
+  case .store, .resume, .bias: break
+  case .accumulate:
+    for r in 0..<rows {
+      for v in 0..<vectors {
+        sums[r][v] += load(outputs + r * outputRowStride + vectorOffset(v, outputColumnStride, parts))
+      }
+    }
   case .biasLeakyReLU:
     for r in 0..<rows { for v in 0..<vectors { sums[r][v] = leakyReLU(sums[r][v]) } }
   case .leakyReLUGradient(let activations):

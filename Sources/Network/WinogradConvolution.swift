@@ -174,7 +174,7 @@ final class WinogradConvolution {
         inputs: rows, offsets: workspace.rowOffsets(rowStride: rowStride), columnStride: laneCount,
         outputs: gradientSums.pointer + position * positionSums, outputRowStride: rowStride,
         outputColumnStride: laneCount, rows: outputs, depth: depth, columns: rowStride / laneCount,
-        epilogue: .accumulate))
+        epilogue: .resume))
   }
 
   /// Adds the sums to the weights' gradient and starts new ones.

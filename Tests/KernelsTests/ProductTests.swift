@@ -7,6 +7,7 @@ import Testing
   /// Sizes around the register tiles' (5, 4, 2, 1 rows; 4, 3, 2, 1 columns), and some layers'.
   static let shapes = [
     (1, 1, 1), (2, 3, 2), (4, 7, 3), (5, 9, 4), (17, 20, 7), (22, 20, 28), (20, 180, 9), (13, 6, 5), (6, 700, 10),
+    (3, 1500, 1),
   ]
   static var cases: [(String, Int)] { kernelNames.flatMap { name in shapes.indices.map { (name, $0) } } }
 
@@ -65,6 +66,7 @@ import Testing
     }
     check(.store, operands.expected { sum, _, _ in sum }, "store")
     check(.accumulate, operands.expected { sum, _, index in sum + Double(operands.start[index]) }, "accumulate")
+    check(.resume, operands.expected { sum, _, index in sum + Double(operands.start[index]) }, "resume")
     check(.bias(operands.bias.pointer), operands.expected { sum, row, _ in sum + Double(operands.bias[row]) }, "bias")
     check(
       .biasLeakyReLU(operands.bias.pointer),
@@ -96,15 +98,20 @@ import Testing
   func packedInputs(_ name: String, _ shape: Int) throws {
     let kernels = try kernelSet(name)
     let operands = Operands(Self.shapes[shape])
-    let packing = FloatBuffer(count: Product.packingCount)
-    let results = [nil, packing.pointer].map { packing in
-      let outputs = FloatBuffer(count: operands.rows * operands.columns * laneCount)
-      var product = operands.product(outputs, .biasLeakyReLU(operands.bias.pointer))
-      product.packing = packing
-      kernels.product(product)
-      return bits(outputs)
+    // What lies behind the packed inputs must stay.
+    let packing = FloatBuffer(count: Product.packingCount + 64)
+    packing.fill(7)
+    for epilogue in [Epilogue.biasLeakyReLU(operands.bias.pointer), .accumulate] {
+      let results = [nil, packing.pointer].map { packing in
+        let outputs = FloatBuffer(count: operands.rows * operands.columns * laneCount)
+        var product = operands.product(outputs, epilogue)
+        product.packing = packing
+        kernels.product(product)
+        return bits(outputs)
+      }
+      #expect(results[0] == results[1])
     }
-    #expect(results[0] == results[1])
+    #expect(packing.elements.suffix(64).allSatisfy { $0 == 7 })
   }
 
   @Test("lane products weigh every lane by its own numbers", arguments: cases)
