@@ -207,8 +207,10 @@ public final class GradientReducer {
     precondition(!stages.contains(.idle), "every bucket is begun in every step, on every rank")
     let now = monotonicSeconds()
     for bucket in buckets.indices { leadSeconds[bucket] += now - beginnings[bucket] }
-    if unfinished > 0 || gathersAtEnd {
+    // Also where nothing is left to wait for here: all ranks must leave together, or none.
+    if unfinished > 0 || isGathered {
       let start = monotonicSeconds()
+      if beginning == 0 { beginning = start }
       try drain()
       if gathersAtEnd {
         try gatherAll()

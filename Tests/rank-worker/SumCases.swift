@@ -95,6 +95,8 @@ private func compare(
       try reducer.begin(bucket: bucket)
       try reducer.poll()
     }
+    // One rank has nothing left to wait for when it finishes; the others have.
+    while communicator.rank == 0, !reducer.isIdle { try reducer.poll() }
     try reducer.finish()
     if isUpdate { for index in 0..<count { gradient.pointer[index] = -parameters.pointer[index] } }
     compare(gradient, range: 0..<count, rankCount: communicator.rankCount, step: step, into: &report)
