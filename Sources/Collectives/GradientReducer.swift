@@ -2,47 +2,13 @@ internal import CMPI
 import Foundation
 public import Tensors
 
-/// How gradients are summed.
-public enum Reduction: String, Sendable, CaseIterable {
-  /// A fixed binary tree over the ranks, bit for bit the same on every run (`FixedOrderSum`).
-  case fixedOrder
-  /// MPI's own sum, for any number of ranks, in an order that is its own.
-  case mpi
-
-  /// What is used with this many ranks: only powers of two can keep the order.
-  public func available(rankCount: Int) -> Reduction { rankCount.nonzeroBitCount == 1 ? self : .mpi }
-}
-
-/// What follows when a bucket is summed.
-public enum AfterReduction {
-  /// All ranks receive the summed gradient.
-  case gatherGradient
-  /// Each rank updates its ranges of the parameters from its ranges of the gradient, with the closure; then all ranks
-  /// receive all parameters. The closure runs inside `begin`, `poll` and `finish`.
-  case update(parameters: FloatBuffer, (Range<Int>) -> Void)
-  /// Nothing: each rank has its ranges. `allGather` is called later, when every rank has looked at all of them.
-  case leaveScattered
-}
-
-/// Where the time of reductions went, in seconds.
-public struct CommunicationTime: Equatable, Sendable {
-  /// From the first bucket's beginning to the last one's completion.
-  public var total = 0.0
-  /// Of that, inside `begin` and `poll`: the computation pays it.
-  public var polling = 0.0
-  /// Of that, inside `finish`: what the step waited.
-  public var exposed = 0.0
-
-  /// No time at all.
-  public init() {}
-}
-
 /// Sums a gradient over all ranks bucket by bucket, while the rest of it is still being computed.
 ///
 /// A bucket is begun when its range of the gradient is complete; `poll`, called every now and then, moves all begun
-/// buckets on (MPI progresses only inside of its calls); `finish` waits for what is left. Each bucket is a small state
-/// machine over the rounds of `HalvingPlan`, or one MPI_Iallreduce. All ranks begin the buckets in the same order. No
-/// memory is allocated after `init`; with one rank nothing is done but the update.
+/// buckets on (MPI progresses only inside of its calls); `finish` waits for what is left. Then each rank has the sums of the
+/// ranges that it owns, to update the parameters of, and `allGatherUpdates` brings all parameters to all ranks. Each bucket is a
+/// small state machine over the rounds of `HalvingPlan`, or one of MPI's own collectives. All ranks begin the buckets in the
+/// same order. No memory is allocated after `init`; with one rank nothing is done.
 public final class GradientReducer {
   /// How sums are made, after the rank count was considered.
   public let reduction: Reduction
@@ -63,11 +29,26 @@ public final class GradientReducer {
   /// Bytes that this rank has sent since then; of MPI's own collectives what a ring would send.
   public private(set) var bytesSent = 0
 
-  private enum Stage: Equatable { case idle, reducing(Int), gathering(Int), done }
+  /// Where a bucket is, with the round of its plan.
+  private enum Stage {
+    case idle
+    case reducing(Int)
+    case gathering(Gathered, Int)
+    case done
+
+    var isIdle: Bool { if case .idle = self { true } else { false } }
+  }
+
+  /// What a gather brings to all ranks.
+  private enum Gathered {
+    /// A buffer as long as the gradient.
+    case floats(UnsafeMutablePointer<Float>)
+    /// Rounded updates.
+    case updates(HalfWire)
+  }
 
   private let communicator: Communicator
   private let gradient: FloatBuffer
-  private let after: AfterReduction
   private let plans: [HalvingPlan]
   private let scratch: [FloatBuffer]
   /// Of 16-bit messages; nil where float32 travels or nothing does.
@@ -81,9 +62,6 @@ public final class GradientReducer {
   private var stages: [Stage]
   private var outstanding: [Int]
   private var unfinished = 0
-  private var gathered: UnsafeMutablePointer<Float>
-  /// What the updates that are being gathered were multiplied by; nil while float32 is gathered.
-  private var updateFactor: Float?
   private var beginning = 0.0
   /// When each bucket was begun in this step.
   private var beginnings: [Double]
@@ -95,11 +73,10 @@ public final class GradientReducer {
   ///   - gradient: Same count on all ranks; summed in place.
   ///   - buckets: Disjoint ranges of it, each below 2³¹ floats, the same on all ranks. Half of each is allocated.
   ///   - reduction: How to sum; replaced by `.mpi` where the rank count does not allow it.
-  ///   - wirePrecision: In which format sums travel; 16 bits need the fixed order.
-  ///   - after: What follows a bucket's sum.
+  ///   - wirePrecision: In which format sums and updates travel; 16 bits need the fixed order.
   public init(
     communicator: Communicator, gradient: FloatBuffer, buckets: [Range<Int>], reduction: Reduction = .fixedOrder,
-    wirePrecision: WirePrecision = .float32, after: AfterReduction = .gatherGradient
+    wirePrecision: WirePrecision = .float32
   ) {
     // 32767 is the largest tag that every MPI has.
     precondition(buckets.count < 32_767, "a bucket's number is its messages' tag")
@@ -110,7 +87,6 @@ public final class GradientReducer {
     self.communicator = communicator
     self.gradient = gradient
     self.buckets = buckets
-    self.after = after
     self.wirePrecision = wirePrecision
     self.reduction = reduction.available(rankCount: rankCount)
     if self.reduction == .fixedOrder {
@@ -148,12 +124,6 @@ public final class GradientReducer {
     outstanding = Array(repeating: 0, count: buckets.count)
     beginnings = Array(repeating: 0, count: buckets.count)
     leadSeconds = beginnings
-    if case .update(let parameters, _) = after {
-      precondition(parameters.count == gradient.count, "one parameter per gradient element")
-      gathered = parameters.pointer
-    } else {
-      gathered = gradient.pointer
-    }
   }
 
   deinit {
@@ -162,21 +132,15 @@ public final class GradientReducer {
     statuses.deallocate()
   }
 
-  /// Cuts `range` into buckets of at most `largest` floats, the borders on multiples of 16.
-  public static func buckets(of range: Range<Int>, largest: Int) -> [Range<Int>] {
-    let size = max(HalvingPlan.alignment, largest / HalvingPlan.alignment * HalvingPlan.alignment)
-    return stride(from: 0, to: range.count, by: size).map { range.piece(at: $0, count: size) }
-  }
-
   /// Starts the exchange of a bucket whose gradient is complete on this rank.
   public func begin(bucket: Int) throws(CollectiveError) {
-    precondition(stages[bucket] == .idle, "a bucket is begun once per step")
+    precondition(stages[bucket].isIdle, "a bucket is begun once per step")
     let start = monotonicSeconds()
     if unfinished == 0 { beginning = start }
     beginnings[bucket] = start
     unfinished += 1
     if communicator.rankCount == 1 || buckets[bucket].isEmpty {
-      try advanceFromReduced(bucket)
+      complete(bucket)
     } else if reduction == .fixedOrder {
       try reduce(bucket, round: 0)
     } else {
@@ -204,19 +168,12 @@ public final class GradientReducer {
   ///
   /// - Precondition: All have been begun.
   public func finish() throws(CollectiveError) {
-    precondition(!stages.contains(.idle), "every bucket is begun in every step, on every rank")
+    precondition(!stages.contains(where: \.isIdle), "every bucket is begun in every step, on every rank")
     let now = monotonicSeconds()
     for bucket in buckets.indices { leadSeconds[bucket] += now - beginnings[bucket] }
-    // Also where nothing is left to wait for here: all ranks must leave together, or none.
-    if unfinished > 0 || isGathered {
+    if unfinished > 0 {
       let start = monotonicSeconds()
-      if beginning == 0 { beginning = start }
       try drain()
-      if gathersAtEnd {
-        try gatherAll()
-      } else if isGathered {
-        try leaveTogether()
-      }
       time.exposed += elapsed(since: start)
     }
     for bucket in stages.indices { stages[bucket] = .idle }
@@ -226,15 +183,8 @@ public final class GradientReducer {
   ///
   /// - Precondition: No bucket is under way; `buffer` is as long as the gradient.
   public func allGather(_ buffer: FloatBuffer) throws(CollectiveError) {
-    precondition(unfinished == 0 && buffer.count == gradient.count, "gathers a whole buffer between two steps")
-    guard communicator.rankCount > 1 else { return }
-    let start = monotonicSeconds()
-    let target = gathered
-    gathered = buffer.pointer
-    try gatherAll()
-    gathered = target
-    time.exposed += elapsed(since: start)
-    for bucket in stages.indices { stages[bucket] = .idle }
+    precondition(buffer.count == gradient.count, "gathers a whole buffer")
+    try gather(.floats(buffer.pointer))
   }
 
   /// Brings every rank's updates to all ranks, rounded where 16 bits travel.
@@ -258,32 +208,23 @@ public final class GradientReducer {
       halfWire.round(
         bucket: bucket, ownedRanges[bucket], exact: exact.pointer, shared: parameters.pointer, factor: factor)
     }
-    updateFactor = factor
-    try allGather(parameters)
-    updateFactor = nil
+    try gather(.updates(halfWire))
     for bucket in buckets.indices { halfWire.apply(bucket: bucket, to: parameters.pointer, factor: factor) }
   }
 
-  /// Whether updated parameters are gathered after all sums, not bucket by bucket.
-  ///
-  /// MPI's collectives must begin in the same order on all ranks, and buckets do not complete in the same order.
-  private var gathersAtEnd: Bool {
-    if case .update = after { reduction == .mpi && communicator.rankCount > 1 } else { false }
-  }
-
-  /// Whether `finish` leaves all ranks with the same numbers, of which each received some from others.
-  private var isGathered: Bool {
-    if case .leaveScattered = after { false } else { communicator.rankCount > 1 }
-  }
-
-  private func gatherAll() throws(CollectiveError) {
-    if beginning == 0 { beginning = monotonicSeconds() }
+  private func gather(_ gathered: Gathered) throws(CollectiveError) {
+    precondition(isIdle, "gathers between two steps")
+    guard communicator.rankCount > 1 else { return }
+    let start = monotonicSeconds()
+    beginning = start
     for bucket in buckets.indices where !buckets[bucket].isEmpty {
       unfinished += 1
-      try beginGather(bucket)
+      try begin(gathered, bucket: bucket)
     }
     try drain()
     try leaveTogether()
+    time.exposed += elapsed(since: start)
+    for bucket in stages.indices { stages[bucket] = .idle }
   }
 
   /// Waits until every rank has all it waits for.
@@ -328,7 +269,7 @@ public final class GradientReducer {
     guard reduction == .fixedOrder else { return nil }
     for bucket in stages.indices {
       switch stages[bucket] {
-      case .reducing(let round), .gathering(let round): return plans[bucket].rounds[round].peer
+      case .reducing(let round), .gathering(_, let round): return plans[bucket].rounds[round].peer
       case .idle, .done: continue
       }
     }
@@ -339,7 +280,7 @@ public final class GradientReducer {
   private func advance(_ bucket: Int) throws(CollectiveError) {
     switch stages[bucket] {
     case .reducing(let round):
-      guard reduction == .fixedOrder else { return try advanceFromReduced(bucket) }
+      guard reduction == .fixedOrder else { return complete(bucket) }
       let kept = plans[bucket].rounds[round].kept
       if let halfWire {
         halfWire.addIncoming(bucket: bucket, to: kept, of: gradient.pointer)
@@ -349,27 +290,17 @@ public final class GradientReducer {
       if round + 1 < plans[bucket].rounds.count {
         try reduce(bucket, round: round + 1)
       } else {
-        try advanceFromReduced(bucket)
+        complete(bucket)
       }
-    case .gathering(let round):
+    case .gathering(let gathered, let round):
       if reduction == .fixedOrder, round > 0 {
-        try gather(bucket, round: round - 1)
+        try gather(gathered, bucket: bucket, round: round - 1)
       } else {
         complete(bucket)
       }
     case .idle, .done:
       preconditionFailure("a message came for a bucket that waits for none")
     }
-  }
-
-  private func advanceFromReduced(_ bucket: Int) throws(CollectiveError) {
-    var isGathered = communicator.rankCount > 1 && !buckets[bucket].isEmpty && reduction == .fixedOrder
-    switch after {
-    case .gatherGradient: break
-    case .update(_, let update): update(ownedRanges[bucket])
-    case .leaveScattered: isGathered = false
-    }
-    if isGathered { try beginGather(bucket) } else { complete(bucket) }
   }
 
   private func complete(_ bucket: Int) {
@@ -392,30 +323,35 @@ public final class GradientReducer {
       sending: gradient.pointer + halves.sent.lowerBound, halves.sent.count)
   }
 
-  private func beginGather(_ bucket: Int) throws(CollectiveError) {
-    guard reduction == .mpi else { return try gather(bucket, round: plans[bucket].rounds.count - 1) }
-    stages[bucket] = .gathering(0)
+  private func begin(_ gathered: Gathered, bucket: Int) throws(CollectiveError) {
+    guard reduction == .mpi else {
+      return try gather(gathered, bucket: bucket, round: plans[bucket].rounds.count - 1)
+    }
+    guard case .floats(let buffer) = gathered else { preconditionFailure("MPI's own sum is in float32") }
+    stages[bucket] = .gathering(gathered, 0)
     outstanding[bucket] = 1
-    let start = gathered + buckets[bucket].lowerBound
     let numbers = shares[bucket].pointer
     let rankCount = communicator.rankCount
     bytesSent += 4 * ownedRanges[bucket].count * (rankCount - 1)
-    try communicator.perform(.gradientReduction) { world in
-      cmpi_begin_gather_floats(world, start, numbers, numbers + rankCount, &requests[2 * bucket])
+    try communicator.perform(.gradientReduction) { [buckets] world in
+      cmpi_begin_gather_floats(
+        world, buffer + buckets[bucket].lowerBound, numbers, numbers + rankCount, &requests[2 * bucket])
     }
   }
 
-  private func gather(_ bucket: Int, round: Int) throws(CollectiveError) {
-    stages[bucket] = .gathering(round)
+  private func gather(_ gathered: Gathered, bucket: Int, round: Int) throws(CollectiveError) {
+    stages[bucket] = .gathering(gathered, round)
     let halves = plans[bucket].rounds[round]
-    if updateFactor != nil, let halfWire {
-      return try post(
+    switch gathered {
+    case .floats(let buffer):
+      try post(
+        bucket, peer: halves.peer, receiving: buffer + halves.sent.lowerBound, halves.sent.count,
+        sending: buffer + halves.kept.lowerBound, halves.kept.count)
+    case .updates(let halfWire):
+      try post(
         bucket, peer: halves.peer, receiving: halfWire.updates(bucket: bucket, halves.sent), halves.sent.count,
         sending: halfWire.updates(bucket: bucket, halves.kept), halves.kept.count)
     }
-    try post(
-      bucket, peer: halves.peer, receiving: gathered + halves.sent.lowerBound, halves.sent.count,
-      sending: gathered + halves.kept.lowerBound, halves.kept.count)
   }
 
   /// Starts the two messages of a round.

@@ -57,7 +57,7 @@ public struct ExchangeBenchmark {
     let exact = distribution.wirePrecision == .float32 ? parameters : FloatBuffer(count: count)
     let reducer = GradientReducer(
       communicator: communicator, gradient: FloatBuffer(count: count), buckets: [0..<count],
-      reduction: distribution.reduction, wirePrecision: distribution.wirePrecision, after: .leaveScattered)
+      reduction: distribution.reduction, wirePrecision: distribution.wirePrecision)
     var whole: [Double] = []
     var polling: [Double] = []
     for _ in 0..<(count < 1 << 18 ? 41 : 11) {

@@ -70,8 +70,7 @@ final class GradientExchange {
     gradient = layout.parameterBuffer()
     reducer = GradientReducer(
       communicator: communicator, gradient: gradient, buckets: ranges, reduction: reduction,
-      wirePrecision: wirePrecision,
-      after: .leaveScattered)
+      wirePrecision: wirePrecision)
     if wirePrecision == .float32 || communicator.rankCount == 1 {
       exactParameters = parameters
     } else {

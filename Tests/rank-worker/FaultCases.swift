@@ -51,11 +51,12 @@ private func step(
   let gradient = FloatBuffer(count: 4096)
   let reducer = GradientReducer(
     communicator: communicator, gradient: gradient,
-    buckets: GradientReducer.buckets(of: 0..<4096, largest: 1024))
+    buckets: buckets(of: 4096, largest: 1024))
   for step in 0... {
     try body(step)
     for bucket in reducer.buckets.indices { try reducer.begin(bucket: bucket) }
     try reducer.finish()
+    try reducer.allGather(gradient)
   }
 }
 

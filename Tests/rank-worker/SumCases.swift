@@ -66,8 +66,12 @@ private func compare(
   try report.write()
 }
 
-/// BUCKET SIZES, fixedOrder | mpi, gather | update: three steps with the same reducer, buckets begun from the last to the
-/// first.
+/// Cuts a gradient of `count` floats into buckets of at most `largest`.
+func buckets(of count: Int, largest: Int) -> [Range<Int>] {
+  stride(from: 0, to: count, by: largest).map { $0..<min(count, $0 + largest) }
+}
+
+/// BUCKET SIZES, fixedOrder | mpi: three steps with the same reducer, buckets begun from the last to the first.
 @Sendable func reduceGradient(_ arguments: Arguments) throws {
   let communicator = try Communicator.start()
   var buckets: [Range<Int>] = []
@@ -78,15 +82,9 @@ private func compare(
   let count = buckets.last?.upperBound ?? 0
   let gradient = FloatBuffer(count: count)
   let parameters = FloatBuffer(count: count)
-  let isUpdate = try arguments.text(2) == "update"
   let reducer = GradientReducer(
     communicator: communicator, gradient: gradient, buckets: buckets,
-    reduction: try arguments.text(1) == "mpi" ? .mpi : .fixedOrder,
-    after: isUpdate
-      ? .update(parameters: parameters) { range in
-        // A "parameter" that is the gradient's negative shows in all its bits whether every range came through.
-        for index in range { parameters.pointer[index] = -gradient.pointer[index] }
-      } : .gatherGradient)
+    reduction: try arguments.text(1) == "mpi" ? .mpi : .fixedOrder)
   var report = Report(rank: communicator.rank)
   for step in 0..<3 {
     fill(gradient, rank: communicator.rank, step: step)
@@ -95,10 +93,16 @@ private func compare(
       try reducer.begin(bucket: bucket)
       try reducer.poll()
     }
-    // One rank has nothing left to wait for when it finishes; the others have.
+    // One rank has nothing left to wait for when it finishes; the others may have.
     while communicator.rank == 0, !reducer.isIdle { try reducer.poll() }
     try reducer.finish()
-    if isUpdate { for index in 0..<count { gradient.pointer[index] = -parameters.pointer[index] } }
+    for range in reducer.ownedRanges {
+      compare(gradient, range: range, rankCount: communicator.rankCount, step: step, into: &report)
+      // A "parameter" that is the gradient's negative shows in all its bits whether every range came through.
+      for index in range { parameters.pointer[index] = -gradient.pointer[index] }
+    }
+    try reducer.allGatherUpdates(exact: parameters, into: parameters, largestUpdate: 1)
+    for index in 0..<count { gradient.pointer[index] = -parameters.pointer[index] }
     compare(gradient, range: 0..<count, rankCount: communicator.rankCount, step: step, into: &report)
   }
   report.texts["reduction"] = reducer.reduction.rawValue
@@ -108,13 +112,13 @@ private func compare(
   try report.write()
 }
 
-/// fixedOrder | mpi: a step that leaves the sums scattered, then one gather of state that each rank has its ranges of.
+/// fixedOrder | mpi: a step, then one gather of state that each rank has its ranges of.
 @Sendable func gatherState(_ arguments: Arguments) throws {
   let communicator = try Communicator.start()
   let gradient = FloatBuffer(count: 1000)
   let reducer = GradientReducer(
-    communicator: communicator, gradient: gradient, buckets: GradientReducer.buckets(of: 0..<1000, largest: 300),
-    reduction: try arguments.text(0) == "mpi" ? .mpi : .fixedOrder, after: .leaveScattered)
+    communicator: communicator, gradient: gradient, buckets: buckets(of: 1000, largest: 300),
+    reduction: try arguments.text(0) == "mpi" ? .mpi : .fixedOrder)
   var report = Report(rank: communicator.rank)
   fill(gradient, rank: communicator.rank, step: 0)
   for bucket in reducer.buckets.indices { try reducer.begin(bucket: bucket) }
@@ -140,7 +144,7 @@ private func compare(
   let gradient = FloatBuffer(count: count)
   let reducer = GradientReducer(
     communicator: communicator, gradient: gradient,
-    buckets: GradientReducer.buckets(of: 0..<count, largest: try arguments.number(1)), after: .leaveScattered)
+    buckets: buckets(of: count, largest: try arguments.number(1)))
   let state = FloatBuffer(count: count)
   fill(gradient, rank: 0, step: 0)
   fill(state, rank: 0, step: 0)
@@ -170,8 +174,8 @@ private func compare(
   let parameters = FloatBuffer(count: count)
   let exact = FloatBuffer(count: count)
   let reducer = GradientReducer(
-    communicator: communicator, gradient: gradient, buckets: GradientReducer.buckets(of: 0..<count, largest: 600),
-    wirePrecision: precision, after: .leaveScattered)
+    communicator: communicator, gradient: gradient, buckets: buckets(of: count, largest: 600),
+    wirePrecision: precision)
   for _ in 0..<steps {
     fill(gradient, rank: communicator.rank, step: 0)
     for bucket in reducer.buckets.indices { try reducer.begin(bucket: bucket) }
@@ -204,13 +208,14 @@ private func compare(
   let count = try arguments.number(0)
   let buffer = FloatBuffer(count: count)
   let sum = FixedOrderSum(communicator: communicator, count: count)
-  let buckets = GradientReducer.buckets(of: 0..<count, largest: 1 << 18)
+  let pieces = buckets(of: count, largest: 1 << 18)
   let reducers = Reduction.allCases.map {
-    GradientReducer(communicator: communicator, gradient: buffer, buckets: buckets, reduction: $0)
+    GradientReducer(communicator: communicator, gradient: buffer, buckets: pieces, reduction: $0)
   }
   func reduce(_ reducer: GradientReducer) throws(CollectiveError) {
-    for bucket in buckets.indices { try reducer.begin(bucket: bucket) }
+    for bucket in pieces.indices { try reducer.begin(bucket: bucket) }
     try reducer.finish()
+    try reducer.allGather(buffer)
   }
   let kinds: [(String, () throws -> Void)] = [
     ("fixed order", { try sum.sum(buffer.pointer) }),

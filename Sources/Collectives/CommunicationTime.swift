@@ -1,0 +1,12 @@
+/// Where the time of reductions went, in seconds.
+public struct CommunicationTime: Equatable, Sendable {
+  /// From the first bucket's beginning to the last one's completion.
+  public var total = 0.0
+  /// Of that, inside `begin` and `poll`: the computation pays it.
+  public var polling = 0.0
+  /// Of that, inside `finish`: what the step waited.
+  public var exposed = 0.0
+
+  /// No time at all.
+  public init() {}
+}
