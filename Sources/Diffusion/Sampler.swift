@@ -53,13 +53,13 @@ public final class Sampler {
   ///   - factor: r(x), or nil for plain samples.
   ///   - startTime: The first time whose step is taken, of an x_t that `factor` makes; nil for T-1.
   ///   - stopAfter: The last time whose step is taken; 1 is the end of the trajectory.
-  ///   - wants: Whether x_t is to be visited, for t from T-1 (the start) to 0 (the samples).
+  ///   - wants: Whether x_t is to be visited, for t from T-1 (the start) to 0 (the samples); what it throws ends the drawing.
   ///   - visit: Called with t and x_t, standardized, [samples][C][H][W].
   public func sample(
     _ samples: some RandomAccessCollection<Int>, seed: UInt64, factor: (any PosteriorFactor)? = nil,
     from startTime: Int? = nil,
     stopAfter lastTime: Int = 1,
-    wants: (Int) -> Bool, visit: (Int, [Float]) throws -> Void
+    wants: (Int) throws -> Bool, visit: (Int, [Float]) throws -> Void
   ) rethrows {
     let numbers = Array(samples)
     guard !numbers.isEmpty else { return }
@@ -75,10 +75,10 @@ public final class Sampler {
       factor?.start(lanes(image), group: group)
       setImage(group)
     }
-    if wants(firstTime) { try visit(firstTime, unpacked(numbers.count)) }
+    if try wants(firstTime) { try visit(firstTime, unpacked(numbers.count)) }
     for time in stride(from: firstTime, through: lastTime, by: -1) {
       takeStep(time, count: numbers.count, seed: seed, factor: factor)
-      if wants(time - 1) { try visit(time - 1, unpacked(numbers.count)) }
+      if try wants(time - 1) { try visit(time - 1, unpacked(numbers.count)) }
     }
   }
 

@@ -57,11 +57,11 @@ final class RunFigures {
   ///   - best: The parameters to sample with.
   ///   - parameters: Those that are trained.
   ///   - gradient: Of one of the epoch's steps; nil for no figure of it.
-  ///   - progress: Told what fraction of the samples' way is done.
+  ///   - progress: Told what fraction of the samples' way is done, equally often on all ranks; what it throws ends the work.
   /// - Returns: What is left to do on rank 0, in the background; nil elsewhere.
   /// - Throws: `CollectiveError` where the ranks cannot exchange their samples.
   func draw(
-    epoch: Int, best: FloatBuffer, parameters: FloatBuffer, gradient: FloatBuffer?, progress: (Double) -> Void
+    epoch: Int, best: FloatBuffer, parameters: FloatBuffer, gradient: FloatBuffer?, progress: (Double) throws -> Void
   ) throws -> BackgroundWork.Piece? {
     var grids: [(name: String, grid: ImageGrid)] = []
     let drawn = try trajectory.draw(best, Kind.allCases.map(samples), progress: progress)

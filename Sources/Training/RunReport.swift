@@ -46,6 +46,8 @@ final class RunReport {
   private var lastObjective: Double?
   /// The finished epoch's record, until its test bound is known.
   private var pending: Metrics?
+  /// Whether `pending` is in the metrics already, without a bound.
+  private var isRecorded = false
 
   init(
     configuration: Configuration, data: TrainingData, standardization: Standardization, schedule: NoiseSchedule,
@@ -198,6 +200,7 @@ final class RunReport {
   func recordEpoch(isPageDue: Bool = true) throws {
     _ = try communicator.onRankZero("write the metrics") {
       if let pending {
+        if isRecorded { try run?.folder.metrics.cut(afterStep: pending.step - 1) }
         try run?.folder.metrics.append(pending)
         try events?.append(pending)
       }
@@ -206,7 +209,26 @@ final class RunReport {
       }
     }
     pending = nil
+    isRecorded = false
   }
+
+  /// Whether a stop came before an epoch's test bound or figures, which are to be made up for; collective.
+  ///
+  /// Takes up its record again, for the bound to stand in it.
+  func isIncomplete(epoch: Int) throws -> Bool {
+    let answer =
+      try communicator.onRankZero("look for the epoch's figures") { () throws -> Bool in
+        guard let run, let last = try run.folder.metrics.read().last, last.epoch == epoch else { return false }
+        guard last.testObjective == nil else { return !run.folder.figures().contains { $0.epoch == epoch } }
+        pending = last
+        isRecorded = true
+        return true
+      } ?? false
+    return try communicator.maximum(of: answer ? 1 : 0) == 1
+  }
+
+  /// Says that a stop came before an epoch's test bound and figures were done.
+  func noteIncomplete(epoch: Int) { print("         the test bound or figures of epoch \(epoch) are left to --resume") }
 
   /// The page as it is now; nil on other ranks.
   private func currentPage(_ status: String) -> RunPage? {
@@ -216,9 +238,12 @@ final class RunReport {
   }
 
   /// Evaluates the test bound, and says where it stands; collective.
-  func evaluate(epoch: Int) throws {
+  func evaluate(epoch: Int, _ interruption: Interruption) throws {
     let start = ContinuousClock.now
-    let bound = try evaluation.bound(state.bestParameters)
+    let bound = try evaluation.bound(state.bestParameters) { fraction in
+      if communicator.isRankZero { console.progress(fraction) { "epoch \(epoch), test bound" } }
+      try interruption.check()
+    }
     pending?.testObjective = bound.objective
     pending?.testStandardError = bound.standardError
     let seconds = start.duration(to: .now).seconds
@@ -267,11 +292,15 @@ final class RunReport {
   /// Draws samples on all ranks, and figures on rank 0, in the background; collective.
   ///
   /// - Parameter gradient: Of one of the epoch's steps, gathered; nil for no figure of it.
-  func drawFigures(epoch: Int, gradient: FloatBuffer?) throws {
+  func drawFigures(epoch: Int, gradient: FloatBuffer?, _ interruption: Interruption) throws {
     let start = ContinuousClock.now
+    let showProgress = samplingProgress(since: start)
     let drawing = try figures.draw(
-      epoch: epoch, best: state.bestParameters, parameters: state.parameters, gradient: gradient,
-      progress: samplingProgress(since: start))
+      epoch: epoch, best: state.bestParameters, parameters: state.parameters, gradient: gradient
+    ) { fraction in
+      showProgress(fraction)
+      try interruption.check()
+    }
     let seconds = start.duration(to: .now).seconds
     page?.phases.sampling += seconds
     print(String(format: "         samples drawn in %.1f s", seconds))

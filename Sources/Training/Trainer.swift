@@ -159,56 +159,78 @@ public final class Trainer {
   /// - Returns: Why it ended; the same on all ranks.
   /// - Throws: `InputError` where something cannot be written, `CollectiveError` where ranks fail; the same on all ranks.
   public func run() throws -> RunEnd {
-    let stepsPerEpoch = (data.train.count + configuration.training.batchSize - 1) / configuration.training.batchSize
-    let epochs = configuration.training.epochs
-    if configuration.output.plotsBeforeTraining && state.step == 0 {
-      try step.gather(state)
-      try report.evaluate(epoch: 0)
-      try report.drawFigures(epoch: 0, gradient: nil)
-      step.release(state)
-    }
-    for epoch in state.step / stepsPerEpoch..<max(epochs, state.step / stepsPerEpoch) {
-      if try trainEpoch(epoch, stepsPerEpoch: stepsPerEpoch) {
-        try report.recordEpoch()
-        try step.gather(state)
-        let signal = StopSignal(rawValue: try communicator.maximum(of: StopRequest.pending?.rawValue ?? 0))
-        let path = try report.writeCheckpoint()
-        step.release(state)
-        try report.finish("stopped after step \(state.step)")
-        let end = signal.map { RunEnd.signal($0) } ?? .timeLimit
-        report.printEnd(end, checkpoint: path)
-        return end
-      }
-      if hasFigures(epoch) {
-        try step.gather(state)
-        let gradient = observer?.gradient
-        if let gradient { try step.gather(gradient) }
-        try report.evaluate(epoch: epoch + 1)
-        try report.recordEpoch(isPageDue: false)
-        try report.writeCheckpoint()
-        try report.drawFigures(epoch: epoch + 1, gradient: gradient)
-        step.release(state)
-      } else {
-        try report.recordEpoch()
-      }
+    do {
+      try trainToLastEpoch()
+    } catch is Interruption.Requested {
+      return try stop()
     }
     try report.finish("finished")
     report.printEnd(.lastEpoch, checkpoint: nil)
     return .lastEpoch
   }
 
-  /// Whether the time limit has passed; each rank asks its own clock, and the first one to find so stops all.
-  private var isTimeOver: Bool { deadline.map { ContinuousClock.now >= $0 } ?? false }
+  private func trainToLastEpoch() throws {
+    let finished = state.step / stepsPerEpoch
+    if state.step == 0 {
+      if configuration.output.plotsBeforeTraining { try evaluateAndDraw(epoch: 0) }
+    } else if state.step == finished * stepsPerEpoch, hasFigures(finished), try report.isIncomplete(epoch: finished) {
+      try evaluateAndDraw(epoch: finished)
+    }
+    for epoch in finished..<max(configuration.training.epochs, finished) {
+      try trainEpoch(epoch)
+      if hasFigures(epoch + 1) { try evaluateAndDraw(epoch: epoch + 1) } else { try report.recordEpoch() }
+    }
+  }
 
-  /// Whether there are a test bound, figures and a checkpoint after an epoch.
-  private func hasFigures(_ epoch: Int) -> Bool {
-    (epoch + 1) % configuration.output.everyEpochs == 0 || epoch + 1 == configuration.training.epochs
+  /// Test bound, record, checkpoint and figures after an epoch.
+  private func evaluateAndDraw(epoch: Int) throws {
+    try step.gather(state)
+    defer { step.release(state) }
+    let gradient = observer?.gradient
+    if let gradient { try step.gather(gradient) }
+    let interruption = Interruption(communicator) { [self] in isStopRequested }
+    do {
+      try report.evaluate(epoch: epoch, interruption)
+      try report.recordEpoch(isPageDue: false)
+      if epoch > 0 { try report.writeCheckpoint() }
+      try report.drawFigures(epoch: epoch, gradient: gradient, interruption)
+    } catch let request as Interruption.Requested {
+      report.noteIncomplete(epoch: epoch)
+      throw request
+    }
+  }
+
+  /// Leaves all that `--resume` needs.
+  private func stop() throws -> RunEnd {
+    try report.recordEpoch()
+    try step.gather(state)
+    let signal = StopSignal(rawValue: try communicator.maximum(of: StopRequest.pending?.rawValue ?? 0))
+    let path = try report.writeCheckpoint()
+    step.release(state)
+    try report.finish("stopped after step \(state.step)")
+    let end = signal.map { RunEnd.signal($0) } ?? .timeLimit
+    report.printEnd(end, checkpoint: path)
+    return end
+  }
+
+  private var stepsPerEpoch: Int {
+    (data.train.count + configuration.training.batchSize - 1) / configuration.training.batchSize
+  }
+
+  /// Whether this rank got a signal or finds that the time limit has passed; the first one to find so stops all.
+  private var isStopRequested: Bool {
+    StopRequest.pending != nil || deadline.map { ContinuousClock.now >= $0 } ?? false
+  }
+
+  /// Whether there are a test bound, figures and a checkpoint after so many epochs.
+  private func hasFigures(_ epochs: Int) -> Bool {
+    epochs % configuration.output.everyEpochs == 0 || epochs == configuration.training.epochs
   }
 
   /// Trains through one epoch, from its start or from where a checkpoint cut it.
   ///
-  /// - Returns: Whether a rank was asked to stop.
-  private func trainEpoch(_ epoch: Int, stepsPerEpoch: Int) throws -> Bool {
+  /// - Throws: `Interruption.Requested` where a rank was asked to stop.
+  private func trainEpoch(_ epoch: Int) throws {
     let count = data.train.count
     let batchSize = configuration.training.batchSize
     let order = EpochPermutation.order(count: count, seed: configuration.training.seed, epoch: epoch)
@@ -219,10 +241,10 @@ public final class Trainer {
       let positions = minibatch * batchSize..<min(count, (minibatch + 1) * batchSize)
       let rate = learningRate.rate(epoch: epoch, step: state.step)
       let isLastFull = minibatch + 1 == count / batchSize
-      if isLastFull { observer = StepObserver(layout: layout, keepsGradient: hasFigures(epoch)) }
+      if isLastFull { observer = StepObserver(layout: layout, keepsGradient: hasFigures(epoch + 1)) }
       let outcome = try step.take(
         step: state.step, positions: positions, order: order, learningRate: rate,
-        isStopRequested: StopRequest.pending != nil || isTimeOver, observer: isLastFull ? observer : nil)
+        isStopRequested: isStopRequested, observer: isLastFull ? observer : nil)
       state.step += 1
       state.updateAverage(in: step.ownedRanges)
       state.epochObjectiveSum += outcome.objective * Double(positions.count)
@@ -231,15 +253,14 @@ public final class Trainer {
       report.showProgress(epoch: epoch, minibatch: minibatch + 1, of: stepsPerEpoch)
       isStopping = outcome.stopRequests > 0
       // An epoch that is complete gets its line before the run stops.
-      if isStopping && minibatch + 1 < stepsPerEpoch { return true }
+      if isStopping && minibatch + 1 < stepsPerEpoch { throw Interruption.Requested() }
     }
     try report.endEpoch(
       epoch + 1, learningRate: learningRate.rate(epoch: epoch, step: state.step),
       communication: step.communicationTime, observer: observer)
     state.epochObjectiveSum = 0
     state.epochImages = 0
-    // After the last step there is nothing left to stop.
-    return isStopping && epoch + 1 < configuration.training.epochs
+    if isStopping { throw Interruption.Requested() }
   }
 }
 

@@ -51,27 +51,31 @@ final class BoundTerms {
   ///   - step: What the noise is keyed by beside seed and image.
   ///   - time: t of each image.
   ///   - withEntropy: Whether the model's entropy is wanted too.
-  ///   - progress: Told which fraction of this rank's first thread's share is done.
+  ///   - progress: Told every now and then which fraction of the images is done, equally often on all ranks; what it throws
+  ///     ends the work.
   /// - Throws: `CollectiveError` where the ranks cannot exchange their terms.
   func terms(
-    step: Int, time: (Int) -> Int, withEntropy: Bool = false, progress: (Double) -> Void = { _ in }
+    step: Int, time: (Int) -> Int, withEntropy: Bool = false, progress: (Double) throws -> Void = { _ in }
   ) throws -> Terms {
     var terms = Terms(
       divergence: [Double](repeating: 0, count: count),
       modelEntropy: [Double](repeating: 0, count: withEntropy ? count : 0))
     let groupCount = (count + laneCount - 1) / laneCount
     let all = communicator.rankCount * workers.count
-    terms.divergence.withUnsafeMutableBufferPointer { divergence in
-      terms.modelEntropy.withUnsafeMutableBufferPointer { entropy in
-        // Each thread writes what belongs to its images.
-        team.run { thread in
-          let number = communicator.rank * workers.count + thread
-          workers[thread].compute(
-            number * groupCount / all..<(number + 1) * groupCount / all, step: step, time: time,
-            divergence: divergence, entropy: entropy
-          ) { if thread == 0 { progress($0) } }
+    for first in stride(from: 0, to: groupCount, by: all * BoundWorker.groupsAtOnce) {
+      let groups = min(groupCount - first, all * BoundWorker.groupsAtOnce)
+      terms.divergence.withUnsafeMutableBufferPointer { divergence in
+        terms.modelEntropy.withUnsafeMutableBufferPointer { entropy in
+          // Each thread writes what belongs to its images.
+          team.run { thread in
+            let number = communicator.rank * workers.count + thread
+            workers[thread].compute(
+              first + number * groups / all..<first + (number + 1) * groups / all, step: step, time: time,
+              divergence: divergence, entropy: entropy)
+          }
         }
       }
+      try progress(Double(first + groups) / Double(groupCount))
     }
     // Every image has a value on one rank and zeros elsewhere, so these sums are exact.
     guard communicator.rankCount > 1 else { return terms }
@@ -94,7 +98,7 @@ private final class BoundWorker {
   private let images = LaneImages()
   private let kernels: any KernelSet
   /// Lane groups that are computed together: enough for the dense branch's weights to be read seldom.
-  private static let groupsAtOnce = 8
+  static let groupsAtOnce = 8
 
   init(
     dataset: ImageDataset, count: Int, standardization: Standardization, schedule: NoiseSchedule,
@@ -119,28 +123,24 @@ private final class BoundWorker {
     readouts = FloatBuffer(count: Self.groupsAtOnce * 2 * batch.targetStride)
   }
 
-  /// Computes the terms of some lane groups of images.
+  /// Computes the terms of up to `groupsAtOnce` lane groups of images.
   ///
   /// - Parameters:
   ///   - divergence: Of all images.
   ///   - entropy: Of all images; empty where it is not wanted.
   func compute(
-    _ share: Range<Int>, step: Int, time: (Int) -> Int, divergence: UnsafeMutableBufferPointer<Double>,
-    entropy: UnsafeMutableBufferPointer<Double>, progress: (Double) -> Void
+    _ groups: Range<Int>, step: Int, time: (Int) -> Int, divergence: UnsafeMutableBufferPointer<Double>,
+    entropy: UnsafeMutableBufferPointer<Double>
   ) {
-    for first in stride(from: share.lowerBound, to: share.upperBound, by: Self.groupsAtOnce) {
-      let next = min(first + Self.groupsAtOnce, share.upperBound)
-      diffuse(first..<next, step: step, time: time)
-      model.readouts(parameters, batch: batch, groups: next - first, into: readouts)
-      for group in first..<next {
-        for index in entropy.isEmpty ? 0..<0 : indices(group) {
-          entropy[index] = modelEntropy(
-            group - first, lane: index - group * laneCount, beta: schedule.beta[time(index)])
-        }
-        let lanes = divergences(group - first)
-        for index in indices(group) { divergence[index] = lanes[index - group * laneCount] }
+    guard !groups.isEmpty else { return }
+    diffuse(groups, step: step, time: time)
+    model.readouts(parameters, batch: batch, groups: groups.count, into: readouts)
+    for (place, group) in groups.enumerated() {
+      for index in entropy.isEmpty ? 0..<0 : indices(group) {
+        entropy[index] = modelEntropy(place, lane: index - group * laneCount, beta: schedule.beta[time(index)])
       }
-      progress(Double(next - share.lowerBound) / Double(share.count))
+      let lanes = divergences(place)
+      for index in indices(group) { divergence[index] = lanes[index - group * laneCount] }
     }
   }
 

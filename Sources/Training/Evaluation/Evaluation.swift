@@ -44,10 +44,12 @@ public final class Evaluation {
 
   /// Evaluates parameters on all images; all ranks call it and get the same bound.
   ///
+  /// - Parameter progress: Told every now and then which fraction of the images is done, equally often on all ranks; what it
+  ///   throws ends the work.
   /// - Throws: `CollectiveError` where the ranks cannot exchange their sums.
-  public func bound(_ parameters: FloatBuffer) throws -> Bound {
+  public func bound(_ parameters: FloatBuffer, progress: (Double) throws -> Void = { _ in }) throws -> Bound {
     let terms = makeTerms(parameters)
-    let divergences = try terms.terms(step: 0, time: { Int(times[$0]) }).divergence
+    let divergences = try terms.terms(step: 0, time: { Int(times[$0]) }, progress: progress).divergence
     let objectives = divergences.map {
       terms.schedule.objective(divergence: $0, colors: shape.colors, pixels: shape.height * shape.width)
     }

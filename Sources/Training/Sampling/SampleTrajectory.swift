@@ -4,6 +4,7 @@ internal import Diffusion
 internal import Figures
 internal import KernelInterface
 internal import Network
+internal import Synchronization
 internal import Tensors
 
 /// Samples from noise to image, at a few times of the reverse trajectory, drawn by all ranks together.
@@ -73,11 +74,12 @@ final class SampleTrajectory {
 
   /// Draws all portions as one batch, so that few of a kind fill whole lane groups; collective.
   ///
-  /// - Parameter progress: Told after each step of the trajectory what fraction of it is done, on the calling thread.
+  /// - Parameter progress: Told after each step of the trajectory what fraction of it is done, on the calling thread of all
+  ///   ranks, also of those without a sample; what it throws ends the work.
   /// - Returns: Each portion's moments, from the noisiest to the image, on all ranks.
   /// - Throws: `CollectiveError` where the ranks cannot exchange their images.
   func draw(
-    _ parameters: FloatBuffer, _ portions: [Portion], progress: (Double) -> Void = { _ in }
+    _ parameters: FloatBuffer, _ portions: [Portion], progress: (Double) throws -> Void = { _ in }
   ) throws -> [[Moment]] {
     let wanted = Self.times(trajectoryLength: sampler.architecture.trajectoryLength)
     let lanes = portions.indices.flatMap { portion in
@@ -86,15 +88,24 @@ final class SampleTrajectory {
     let workers = communicator.rankCount * threads
     // By thread and moment.
     var parts = [[[UInt8]]](repeating: [], count: threads)
+    var failure: (any Error)?
+    let isOver = Atomic(false)
     parts.withUnsafeMutableBufferPointer { parts in
       ThreadTeam(count: threads).run { thread in
         let worker = communicator.rank * threads + thread
         let share = worker * lanes.count / workers..<(worker + 1) * lanes.count / workers
-        parts[thread] = drawn(Array(lanes[share]), of: portions, parameters, at: wanted) {
-          if thread == 0 { progress($0) }
+        do {
+          parts[thread] = try drawn(Array(lanes[share]), of: portions, parameters, at: wanted) { fraction in
+            if isOver.load(ordering: .relaxed) { throw CancellationError() }
+            if thread == 0 { try progress(fraction) }
+          }
+        } catch {
+          isOver.store(true, ordering: .relaxed)
+          if thread == 0 { failure = error }
         }
       }
     }
+    if let failure { throw failure }
     let own = wanted.indices.flatMap { moment in parts.flatMap { $0.isEmpty ? [] : $0[moment] } }
     let gathered = try communicator.gather(own)
     let elements = sampler.architecture.imageElements
@@ -113,9 +124,14 @@ final class SampleTrajectory {
 
   /// What one thread draws: the levels of its samples at each of the times.
   private func drawn(
-    _ lanes: [Lane], of portions: [Portion], _ parameters: FloatBuffer, at times: [Int], progress: (Double) -> Void
-  ) -> [[UInt8]] {
-    guard !lanes.isEmpty else { return [] }
+    _ lanes: [Lane], of portions: [Portion], _ parameters: FloatBuffer, at times: [Int],
+    progress: (Double) throws -> Void
+  ) throws -> [[UInt8]] {
+    func report(_ time: Int) throws { try progress(1 - Double(time) / Double(max(1, times[0]))) }
+    guard !lanes.isEmpty else {
+      for time in (0...times[0]).reversed() { try report(time) }
+      return []
+    }
     // Their memory is needed for seconds every few epochs only.
     let architecture = sampler.architecture
     let model = ReverseModel(
@@ -126,10 +142,10 @@ final class SampleTrajectory {
       colors: architecture.colorCount, width: architecture.spatialWidth, capacity: lanes.count,
       kernels: sampler.kernels)
     var levels: [[UInt8]] = []
-    trajectory.sample(
+    try trajectory.sample(
       lanes.map(\.number), seed: Self.seed, factor: factor(lanes, of: portions),
       wants: { time in
-        progress(1 - Double(time) / Double(max(1, times[0])))
+        try report(time)
         return times.contains(time)
       }
     ) { _, images in levels.append(images.map { ImageGrid.level(of: standardization.greyLevel(of: $0)) }) }
