@@ -12,6 +12,7 @@ struct Rehearsal {
   let state: TrainingState
   let step: TrainingStep
   let layout: ParameterLayout
+  let report: RunReport
   let communicator: Communicator
 
   /// How long steps are timed, at least.
@@ -29,11 +30,12 @@ struct Rehearsal {
   /// - Parameter folder: Rank 0's: where the run would be.
   func run(folder: RunFolder?, console: RunConsole) throws {
     let measurement = try measure()
-    // As checkpoints and evaluations do: then all ranks have all of the state, and take the most memory.
+    // As behind an epoch: then all ranks have all of the state, and take the most memory.
     try step.gather(state)
+    let samplingSeconds = try report.rehearse()
     let hosts = try HostReport(communicator, threads: configuration.distributed.threads)
     guard communicator.isRankZero, let folder else { return }
-    for (name, text) in costs(measurement, hosts) + files(folder) {
+    for (name, text) in costs(measurement, hosts, samplingSeconds: samplingSeconds) + files(folder) {
       console.line(name.padding(toLength: 9, withPad: " ", startingAt: 0) + text)
     }
   }
@@ -67,7 +69,10 @@ struct Rehearsal {
     return measurement
   }
 
-  private func costs(_ measurement: Measurement, _ hosts: HostReport) -> [(String, String)] {
+  /// - Parameter samplingSeconds: Of a step of all samples' way.
+  private func costs(
+    _ measurement: Measurement, _ hosts: HostReport, samplingSeconds: Double
+  ) -> [(String, String)] {
     let recipe = configuration.training
     let seconds = measurement.seconds / Double(measurement.steps)
     let rate = Double(recipe.batchSize) / seconds
@@ -96,16 +101,14 @@ struct Rehearsal {
         "\(steps) steps, \(ClockTime.text(epochSeconds)) (\(String(format: "%.1f s", epochSeconds))); \(recipe.epochs) of them "
           + "\(ClockTime.text(epochSeconds * Double(recipe.epochs))), without bounds and figures"
       ),
-      ("figures", figures(trainingRate: rate)),
+      ("figures", figures(stepSeconds: samplingSeconds)),
     ]
   }
 
-  /// How long an epoch's samples take: every step of theirs is a forward pass, a third of a training step's work.
-  private func figures(trainingRate: Double) -> String {
+  private func figures(stepSeconds: Double) -> String {
     let samples = RunFigures.sampleCount(configuration.output, testImages: testImages)
     let steps = configuration.model.trajectoryLength - 1
-    let seconds = Double(samples * steps) / (3 * trainingRate)
-    return "\(samples) samples of \(steps) steps, about \(ClockTime.text(seconds))"
+    return "\(samples) samples of \(steps) steps, about \(ClockTime.text(Double(steps) * stepSeconds))"
   }
 
   private func files(_ folder: RunFolder) -> [(String, String)] {

@@ -314,6 +314,25 @@ final class RunReport {
     }
   }
 
+  /// Begins an evaluation and a drawing, for the memory that they take; collective.
+  ///
+  /// - Returns: Seconds of one step of all samples' way.
+  func rehearse() throws -> Double {
+    func interrupted(_ body: () throws -> Void) throws {
+      do { try body() } catch is Interruption.Requested {}
+    }
+    try interrupted { _ = try evaluation.bound(state.bestParameters) { _ in throw Interruption.Requested() } }
+    var times: [ContinuousClock.Instant] = []
+    try interrupted {
+      _ = try figures.draw(epoch: 0, best: state.bestParameters, parameters: state.parameters, gradient: nil) { _ in
+        times.append(.now)
+        // At the start, behind a step that touches all memory, and behind one more.
+        if times.count == 3 { throw Interruption.Requested() }
+      }
+    }
+    return try communicator.maximum(of: times.count < 2 ? 0 : times[times.count - 2].duration(to: times[times.count - 1]).seconds)
+  }
+
   /// Shows on rank 0 how far samples are, and says once, where they take long, how long.
   private func samplingProgress(since start: ContinuousClock.Instant) -> (Double) -> Void {
     guard communicator.isRankZero else { return { _ in } }

@@ -150,7 +150,7 @@ public final class Trainer {
   public func rehearse() throws {
     try Rehearsal(
       configuration: configuration, dataset: data.train, testImages: data.test.count, state: state, step: step,
-      layout: layout, communicator: communicator
+      layout: layout, report: report, communicator: communicator
     ).run(folder: rehearsedFolder, console: console)
   }
 
