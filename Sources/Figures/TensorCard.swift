@@ -10,7 +10,8 @@ public struct TensorCard: Sendable {
     case filters
     /// [rows, columns]; a vector is one row.
     case matrix
-    /// [rows, colors·width·width]: the first rows, as many as there is room for, each as the image that it is multiplied with.
+    /// [rows, colors·width·width], or [outputs, colors, width, width]: the first rows, as many as there is room for, each as the
+    /// image that it is multiplied with.
     case images(colors: Int, width: Int)
   }
 
@@ -176,7 +177,9 @@ public struct TensorCard: Sendable {
     let most = max(1, (largestSide + 1) / (width + 1))
     let across = min(most, max(1, Int(Double(count).squareRoot())))
     let pixels = width * width
-    return tiles(across: across, down: min(most, count / across), width: width, height: width) { tile, x, y in
+    let down = min(most, (count + across - 1) / across)
+    return tiles(across: across, down: down, width: width, height: width) { tile, x, y in
+      guard tile < count else { return [255, 255, 255] }
       let first = tile * colors * pixels + y * width + x
       guard colors == 3 else { return color(values[first], limit: limit) }
       // A weight for each colour: mid-grey is zero.

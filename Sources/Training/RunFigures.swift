@@ -134,7 +134,10 @@ final class RunFigures {
     }
     return entries.flatMap { entry -> [TensorCard] in
       let values = UnsafeBufferPointer(rebasing: UnsafeBufferPointer(buffer.elements)[entry.range])
-      var cards = [TensorCard(entry.name, shape: entry.shape, values: values)]
+      // What a first layer's filters look for shows in the image's own colours.
+      let isFirstLayer = entry.name.hasPrefix("conv.0.") && entry.shape.count == 4
+      let layout = isFirstLayer ? TensorCard.Layout.images(colors: entry.shape[1], width: entry.shape[3]) : nil
+      var cards = [TensorCard(entry.name, shape: entry.shape, values: values, layout: layout)]
       if entry.name == "dense_lower.0.weight" {
         cards.append(
           TensorCard(

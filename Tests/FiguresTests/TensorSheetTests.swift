@@ -47,7 +47,9 @@ import Testing
       [Float](repeating: 1, count: 500 * 784), shape: [500, 784], layout: .images(colors: 1, width: 28))
     #expect(images.columns == 8 * 29 - 1 && images.rows == 8 * 29 - 1)
     let coloured = card([Float](repeating: -1, count: 5 * 12), shape: [5, 12], layout: .images(colors: 3, width: 2))
-    #expect(coloured.columns == 5 && coloured.rows == 5 && coloured.rgb.prefix(3) == [0, 0, 0])
+    // Five tiles in two columns: the sixth place stays white.
+    #expect(coloured.columns == 5 && coloured.rows == 8 && coloured.rgb.prefix(3) == [0, 0, 0])
+    #expect(coloured.rgb.suffix(3) == [255, 255, 255])
   }
 
   @Test("a sheet with cards and a chart is written as a picture and as a PDF")
