@@ -8,7 +8,6 @@ internal import Tensors
 struct Rehearsal {
   let configuration: Configuration
   let dataset: ImageDataset
-  let testImages: Int
   let state: TrainingState
   let step: TrainingStep
   let layout: ParameterLayout
@@ -32,10 +31,10 @@ struct Rehearsal {
     let measurement = try measure()
     // As behind an epoch: then all ranks have all of the state, and take the most memory.
     try step.gather(state)
-    let samplingSeconds = try report.rehearse()
+    let sampling = try report.rehearse()
     let hosts = try HostReport(communicator, threads: configuration.distributed.threads)
     guard communicator.isRankZero, let folder else { return }
-    for (name, text) in costs(measurement, hosts, samplingSeconds: samplingSeconds) + files(folder) {
+    for (name, text) in costs(measurement, hosts, sampling) + files(folder) {
       console.line(name.padding(toLength: 9, withPad: " ", startingAt: 0) + text)
     }
   }
@@ -69,9 +68,8 @@ struct Rehearsal {
     return measurement
   }
 
-  /// - Parameter samplingSeconds: Of a step of all samples' way.
   private func costs(
-    _ measurement: Measurement, _ hosts: HostReport, samplingSeconds: Double
+    _ measurement: Measurement, _ hosts: HostReport, _ sampling: (samples: Int, stepSeconds: Double)
   ) -> [(String, String)] {
     let recipe = configuration.training
     let seconds = measurement.seconds / Double(measurement.steps)
@@ -80,6 +78,7 @@ struct Rehearsal {
     let operations = Double(configuration.model.trainingOperations * recipe.batchSize) / Double(communicator.rankCount)
     let steps = (dataset.count + recipe.batchSize - 1) / recipe.batchSize
     let sent = Double(measurement.bytesSent) / Double(measurement.steps)
+    let samplingSteps = configuration.model.trajectoryLength - 1
     let memory = hosts.ranks.map { "\($0.peakResidentBytes >> 20)" }.joined(separator: ", ")
     return [
       (
@@ -101,14 +100,12 @@ struct Rehearsal {
         "\(steps) steps, \(ClockTime.text(epochSeconds)) (\(String(format: "%.1f s", epochSeconds))); \(recipe.epochs) of them "
           + "\(ClockTime.text(epochSeconds * Double(recipe.epochs))), without bounds and figures"
       ),
-      ("figures", figures(stepSeconds: samplingSeconds)),
+      (
+        "figures",
+        "\(sampling.samples) samples of \(samplingSteps) steps, about "
+          + ClockTime.text(Double(samplingSteps) * sampling.stepSeconds)
+      ),
     ]
-  }
-
-  private func figures(stepSeconds: Double) -> String {
-    let samples = RunFigures.sampleCount(configuration.output, testImages: testImages)
-    let steps = configuration.model.trajectoryLength - 1
-    return "\(samples) samples of \(steps) steps, about \(ClockTime.text(Double(steps) * stepSeconds))"
   }
 
   private func files(_ folder: RunFolder) -> [(String, String)] {

@@ -47,9 +47,7 @@ final class RunFigures {
   }
 
   /// Samples of an epoch's figures, of all kinds.
-  static func sampleCount(_ output: Configuration.Output, testImages: Int) -> Int {
-    output.sampleCount + 2 * min(output.sampleCount, testImages)
-  }
+  var totalSampleCount: Int { Kind.allCases.reduce(0) { $0 + samples($1).count } }
 
   /// Makes an epoch's figures; collective.
   ///

@@ -316,8 +316,8 @@ final class RunReport {
 
   /// Begins an evaluation and a drawing, for the memory that they take; collective.
   ///
-  /// - Returns: Seconds of one step of all samples' way.
-  func rehearse() throws -> Double {
+  /// - Returns: How many samples there are, and seconds of one step of all their way.
+  func rehearse() throws -> (samples: Int, stepSeconds: Double) {
     func interrupted(_ body: () throws -> Void) throws {
       do { try body() } catch is Interruption.Requested {}
     }
@@ -330,7 +330,8 @@ final class RunReport {
         if times.count == 3 { throw Interruption.Requested() }
       }
     }
-    return try communicator.maximum(of: times.count < 2 ? 0 : times[times.count - 2].duration(to: times[times.count - 1]).seconds)
+    let seconds = times.last.map { times[max(0, times.count - 2)].duration(to: $0).seconds } ?? 0
+    return (figures.totalSampleCount, try communicator.maximum(of: seconds))
   }
 
   /// Shows on rank 0 how far samples are, and says once, where they take long, how long.

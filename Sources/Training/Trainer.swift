@@ -149,7 +149,7 @@ public final class Trainer {
   /// - Throws: `CollectiveError` where ranks fail; the same on all ranks.
   public func rehearse() throws {
     try Rehearsal(
-      configuration: configuration, dataset: data.train, testImages: data.test.count, state: state, step: step,
+      configuration: configuration, dataset: data.train, state: state, step: step,
       layout: layout, report: report, communicator: communicator
     ).run(folder: rehearsedFolder, console: console)
   }
