@@ -19,7 +19,8 @@ struct RunPageFigures {
 
   /// - Throws: `InputError` where a figure cannot be read.
   func figures() throws(InputError) -> [ReportPage.Figure] {
-    let all = folder.figures()
+    // Of an epoch that a stop cut there may be none.
+    let all = folder.figures().filter { !$0.names.isEmpty }
     guard let newest = all.last else { return [] }
     var figures: [ReportPage.Figure] = []
     for name in Self.throughEpochs {

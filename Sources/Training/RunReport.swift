@@ -214,21 +214,25 @@ final class RunReport {
 
   /// Whether a stop came before an epoch's test bound or figures, which are to be made up for; collective.
   ///
-  /// Takes up its record again, for the bound to stand in it.
+  /// Takes up its record again, for the bound to stand in it. Makes the figures' folder, by which it sees the next time that this
+  /// has been tried: a drawing that takes longer than a job may must not keep it from training for ever.
   func isIncomplete(epoch: Int) throws -> Bool {
     let answer =
       try communicator.onRankZero("look for the epoch's figures") { () throws -> Bool in
         guard let run, let last = try run.folder.metrics.read().last, last.epoch == epoch else { return false }
-        guard last.testObjective == nil else { return !run.folder.figures().contains { $0.epoch == epoch } }
-        pending = last
-        isRecorded = true
+        guard !run.folder.figures().contains(where: { $0.epoch == epoch }) else { return false }
+        try run.folder.createFiguresFolder(epoch: epoch)
+        if last.testObjective == nil {
+          pending = last
+          isRecorded = true
+        }
         return true
       } ?? false
     return try communicator.maximum(of: answer ? 1 : 0) == 1
   }
 
   /// Says that a stop came before an epoch's test bound and figures were done.
-  func noteIncomplete(epoch: Int) { print("         the test bound or figures of epoch \(epoch) are left to --resume") }
+  func noteIncomplete(epoch: Int) { print("         the test bound or figures of epoch \(epoch) were not done when the stop came") }
 
   /// The page as it is now; nil on other ranks.
   private func currentPage(_ status: String) -> RunPage? {

@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-extension CommandTests {
+extension ShortCommandTests {
   /// The statuses that docs/COMMANDS.md lists: what the user gave, a flag, a failed rank.
   ///
   /// Signals are tested in `TrainingRunTests`, a rank that does not answer in `FaultTests`.

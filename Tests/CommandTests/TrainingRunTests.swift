@@ -183,8 +183,8 @@ extension CommandTests {
       #expect(try small.tensors("cut", epoch: epochs) == small.tensors("whole", epoch: epochs))
     }
 
-    @Test("a signal ends the drawing of samples too; --resume makes up for what it left out", arguments: [1, 4])
-    func signalWhileDrawing(_ ranks: Int) throws {
+    @Test("a signal ends the drawing of samples too; --resume makes up for it, but once", arguments: [(1, 1), (4, 2)])
+    func signalWhileDrawing(_ ranks: Int, _ stops: Int) throws {
       let small = try SmallRun()
       // A trajectory on which 9,000 samples take seconds.
       let more = [
@@ -193,19 +193,21 @@ extension CommandTests {
       func hasFigures(_ epoch: Int) -> Bool {
         FileManager.default.fileExists(atPath: small.path("runs/cut/figures/epoch-000\(epoch)/samples-t0000.png"))
       }
-      let process = try startMPI(
-        ranks: ranks, builtExecutable("dpm-train"),
-        arguments: small.arguments("cut", more + ["--set", "output.samples=9000"]))
-      // The checkpoint is written between the test bound and the drawing.
-      let checkpoint = small.path("runs/cut/checkpoints/epoch-0001.safetensors")
-      try #require(process.waits { _ in FileManager.default.fileExists(atPath: checkpoint) })
-      process.send(SIGUSR1)
-      let result = process.finish(timeout: 60)
-      #expect(result.status == 0, "\(result.errors)")
-      #expect(result.output.contains("of epoch 1 are left to --resume") && result.output.contains("stopped by SIGUSR1"))
-      #expect(!hasFigures(1))
+      for stop in 0..<stops {
+        let process = try startMPI(
+          ranks: ranks, builtExecutable("dpm-train"),
+          arguments: small.arguments(
+            "cut", more + ["--set", "output.samples=9000"] + (stop > 0 ? ["--resume"] : [])))
+        // Between the test bound and the drawing there is nothing but the checkpoint.
+        try #require(process.waits { $0.contains("ceiling") })
+        process.send(SIGUSR1)
+        let result = process.finish(timeout: 60)
+        #expect(result.status == 0, "\(result.errors)")
+        #expect(result.output.contains("figures of epoch 1 were not done") && result.output.contains("stopped by SIGUSR1"))
+        #expect(!hasFigures(1))
+      }
       let resumed = try small.train("cut", ranks: ranks, more + ["--resume", "--set", "output.samples=9"])
-      #expect(hasFigures(1) && hasFigures(2), "\(resumed.output)")
+      #expect(hasFigures(1) == (stops == 1) && hasFigures(2), "\(resumed.output)")
       #expect(try small.metrics("cut", "epoch") == [1, 2])
       #expect(try small.metrics("cut", "test_objective").count == 2)
     }
