@@ -232,7 +232,9 @@ final class RunReport {
   }
 
   /// Says that a stop came before an epoch's test bound and figures were done.
-  func noteIncomplete(epoch: Int) { print("         the test bound or figures of epoch \(epoch) were not done when the stop came") }
+  func noteIncomplete(epoch: Int) {
+    print("         the test bound or figures of epoch \(epoch) were not done when the stop came")
+  }
 
   /// The page as it is now; nil on other ranks.
   private func currentPage(_ status: String) -> RunPage? {
