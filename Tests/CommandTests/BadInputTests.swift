@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-extension ShortCommandTests {
+extension CommandTests {
   /// Every mistake: one line that names what is wrong, a status that is not 0, nothing left behind.
   @Suite struct BadInputTests {
     private func fails(

@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-extension ShortCommandTests {
+extension CommandTests {
   /// The statuses that docs/COMMANDS.md lists: what the user gave, a flag, a failed rank.
   ///
   /// Signals are tested in `TrainingRunTests`, a rank that does not answer in `FaultTests`.

@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-extension ShortCommandTests {
+extension CommandTests {
   @Suite struct HelpTests {
     static let commands = ["dpm-train", "dpm-evaluate", "dpm-sample", "dpm-benchmark", "dpm-scaling"]
     private static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()

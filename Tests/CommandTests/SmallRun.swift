@@ -3,11 +3,8 @@ import TestSupport
 import Tensors
 import Testing
 
-/// Tests that start the built commands, and have them train or sample; one at a time, since each wants all cores.
+/// Tests that start the built commands; one at a time, since each wants all cores.
 @Suite(.serialized) struct CommandTests {}
-
-/// Those of commands that end before: beside the others, as they mostly wait for a launcher.
-@Suite(.serialized) struct ShortCommandTests {}
 
 /// A data set of 300 small images and a model that trains on it in a moment.
 final class SmallRun {
