@@ -212,17 +212,18 @@ final class RunReport {
     isRecorded = false
   }
 
-  /// Whether a stop came before an epoch's test bound or figures, which are to be made up for; collective.
+  /// Whether the test bound or figures of the epoch that the run goes on behind (0: begins with) are still to be made; collective.
   ///
-  /// Takes up its record again, for the bound to stand in it. Makes the figures' folder, by which it sees the next time that this
-  /// has been tried: a drawing that takes longer than a job may must not keep it from training for ever.
-  func isIncomplete(epoch: Int) throws -> Bool {
+  /// Takes up the epoch's record again, for the bound to stand in it. Makes the figures' folder, by which it sees the next time that
+  /// this has been tried: a drawing that takes longer than a job may must not keep it from training for ever.
+  func claimFigures(epoch: Int) throws -> Bool {
     let answer =
       try communicator.onRankZero("look for the epoch's figures") { () throws -> Bool in
-        guard let run, let last = try run.folder.metrics.read().last, last.epoch == epoch else { return false }
-        guard !run.folder.figures().contains(where: { $0.epoch == epoch }) else { return false }
+        guard let run, !run.folder.figures().contains(where: { $0.epoch == epoch }) else { return false }
+        let last = try run.folder.metrics.read().last
+        guard epoch == 0 || last?.epoch == epoch else { return false }
         try run.folder.createFiguresFolder(epoch: epoch)
-        if last.testObjective == nil {
+        if let last, last.testObjective == nil {
           pending = last
           isRecorded = true
         }

@@ -171,11 +171,10 @@ public final class Trainer {
 
   private func trainToLastEpoch() throws {
     let finished = state.step / stepsPerEpoch
-    if state.step == 0 {
-      if configuration.output.plotsBeforeTraining { try evaluateAndDraw(epoch: 0) }
-    } else if state.step == finished * stepsPerEpoch, hasFigures(finished), try report.isIncomplete(epoch: finished) {
-      try evaluateAndDraw(epoch: finished)
-    }
+    let areFiguresDue =
+      state.step == 0
+      ? configuration.output.plotsBeforeTraining : state.step == finished * stepsPerEpoch && hasFigures(finished)
+    if areFiguresDue, try report.claimFigures(epoch: finished) { try evaluateAndDraw(epoch: finished) }
     for epoch in finished..<max(configuration.training.epochs, finished) {
       try trainEpoch(epoch)
       if hasFigures(epoch + 1) { try evaluateAndDraw(epoch: epoch + 1) } else { try report.recordEpoch() }
