@@ -66,6 +66,11 @@ public struct HostReport: Sendable {
   }
 }
 
+extension Communicator {
+  /// Cores that this rank has for itself, as far as it can tell: all that it may run on where there is no other rank, else one.
+  public var ownCores: Int { rankCount == 1 ? max(1, ProcessStatus.read().cores.count) : 1 }
+}
+
 /// What the kernel says of this process.
 struct ProcessStatus: Equatable {
   var cores: [Int] = []

@@ -18,9 +18,6 @@ internal import CPlatform
   typealias IntegerVector = SIMD4<UInt32>
 #endif
 
-/// Vectors that make up all 16 lanes.
-@inline(always) var vectorsPerColumn: Int { 16 / Vector.scalarCount }
-
 /// sum + a · b; one rounding where the CPU has fused multiply-add.
 @inline(always) func multiplyAdd(_ sum: Vector, _ a: Vector, _ b: Vector) -> Vector {
   #if FUSED_MULTIPLY_ADD && VECTOR_WIDTH_16

@@ -133,7 +133,7 @@ struct ConfigurationKey: Sendable {
     .choice(
       "distributed.wire_precision", \.distributed.wirePrecision, WirePrecision.allCases.map { ($0.rawValue, $0) },
       "format in which gradients travel; the rounding of 16 bits is made up for in the next step"),
-    .integer("distributed.threads", \.distributed.threads, in: 1...1024, "threads of a rank"),
+    .integer("distributed.threads", \.distributed.threads, in: ThreadCount.range, "threads of a rank"),
     .integer(
       "distributed.timeout", \.distributed.timeout, in: 1...1_000_000,
       "seconds that a rank waits for the others before it ends the job"),

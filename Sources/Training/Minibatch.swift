@@ -64,12 +64,4 @@ public struct Minibatch: Equatable, Sendable {
 
   /// Images of this rank.
   public var imageCount: Int { groups.reduce(0) { $0 + $1.count } }
-
-  /// Most lane groups that any rank's share of a minibatch of up to `batchSize` images has.
-  public static func groupCapacity(batchSize: Int, rank: Int, ranks: Int) -> Int {
-    // The smaller last minibatch may be cut less evenly into groups than a full one: every part of it can end in one.
-    let full = Minibatch(images: batchSize, batchSize: batchSize, rank: rank, ranks: ranks)
-    let parts = full.parts.count
-    return max(full.groups.count, parts) + parts
-  }
 }

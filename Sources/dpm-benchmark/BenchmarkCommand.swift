@@ -29,6 +29,8 @@ struct BenchmarkCommand: RankedCommand {
   var set: [String] = []
   @Option(name: [.customLong("batch-size"), .customLong("batch_size")], help: "Images of a minibatch, over all ranks.")
   var batchSize: String?
+  @Option(help: "Threads of a rank.")
+  var threads: String?
   @Option(help: "Steps that are timed.")
   var steps = 10
   @Flag(help: "Show where the time goes, layer by layer.")
@@ -74,7 +76,9 @@ struct BenchmarkCommand: RankedCommand {
     }
     var settings: [ConfigurationAssignment] = []
     for text in set { settings.append(try .set(text)) }
-    let flags = batchSize.map { [ConfigurationAssignment.flag("--batch-size", $0)] } ?? []
+    let flags = [("--batch-size", batchSize), ("--threads", threads)].compactMap { flag, value in
+      value.map { ConfigurationAssignment.flag(flag, $0) }
+    }
     let configuration = try Configuration.resolved(file: file, settings: settings, flags: flags)
     if let pyTorch {
       try compare(pyTorch, configuration)
@@ -91,6 +95,11 @@ struct BenchmarkCommand: RankedCommand {
 
   /// Compares before MPI starts: the runs are jobs of their own.
   private func compare(_ python: String, _ configuration: Configuration) throws {
+    guard configuration.distributed.threads == 1 else {
+      throw InputError(
+        "distributed.threads", found: "\(configuration.distributed.threads)",
+        expected: "1 with --compare-pytorch, whose processes have a thread each")
+    }
     guard (1...1024).contains(ranks) else { throw InputError("--ranks", found: "\(ranks)", expected: "1 ... 1024") }
     guard (1...1000).contains(repetitions) else {
       throw InputError("--repetitions", found: "\(repetitions)", expected: "1 ... 1000")

@@ -1,20 +1,25 @@
 import Foundation
 import Training
 
+/// "2 rank(s)", and where they have several threads how many.
+private func jobSize(ranks: Int, threads: Int) -> String {
+  "\(ranks) rank(s)" + (threads > 1 ? " of \(threads) threads" : "")
+}
+
 extension StepBenchmark.Result {
   /// For people: a line a number.
   var report: String {
     let rate = gflopPerStep / stepSecondsMedian
     let memory = peakRssBytes.map { "\($0 >> 20)" }.joined(separator: ", ")
     return """
-      \(config), batch \(batch), \(ranks) rank(s), kernels \(kernels), OpenBLAS \(openBLASCore), \(cpu)
+      \(config), batch \(batch), \(jobSize(ranks: ranks, threads: threads)), kernels \(kernels), OpenBLAS \(openBLASCore), \(cpu)
       images/s              \(String(format: "%10.1f", imagesPerSecond))
       step, median          \(String(format: "%10.5f s", stepSecondsMedian)) of \(steps)
       step, fastest         \(String(format: "%10.5f s", stepSecondsMin))
       forward and backward  \(String(format: "%10.5f s", forwardBackwardSeconds))
       communication, exposed\(String(format: "%10.5f s", exposedCommunicationSeconds))
       effective             \(String(format: "%10.1f GFLOP/s", rate)) (direct-convolution count)
-      over the FMA peak     \(String(format: "%10.2f", effectiveOverPeak)) of \(ranks) x \
+      over the FMA peak     \(String(format: "%10.2f", effectiveOverPeak)) of \(ranks * threads) x \
       \(String(format: "%.1f GFLOP/s", peakGigaflops))
       peak memory           \(memory) MiB by rank
       """
@@ -25,7 +30,7 @@ extension SampleBenchmark.Result {
   /// For people: a line a number.
   var report: String {
     """
-    \(config), \(samples) samples, \(ranks) rank(s), kernels \(kernels), \(cpu)
+    \(config), \(samples) samples, \(jobSize(ranks: ranks, threads: threads)), kernels \(kernels), \(cpu)
     whole trajectory      \(String(format: "%10.3f s", fullTrajectorySeconds)) of \(reverseSteps) steps
     reverse step          \(String(format: "%10.6f s", stepSeconds))
     images/s              \(String(format: "%10.2f", imagesPerSecond))

@@ -46,6 +46,8 @@ struct EvaluateCommand: RankedCommand {
   var standardError: Double?
   @Flag(help: "Compute every t in place of one drawn t an image: T - 1 times the work.")
   var exact = false
+  @Option(help: "Threads of a rank; else one, or alone one on each core.")
+  var threads: Int?
   @Option(help: "What times and noise are keyed by.")
   var seed: UInt64 = 1
   @Option(name: names("per-image"), help: ArgumentHelp("Write each image's bound.", valueName: "file.csv"))
@@ -76,6 +78,7 @@ struct EvaluateCommand: RankedCommand {
     request.images = images
     request.standardError = standardError
     request.isExact = exact
+    request.threads = threads
     request.seed = seed
     request.perImageFile = perImage
     request.perStepFile = perStep

@@ -24,7 +24,8 @@ struct SampleCommand: RankedCommand {
 
       Posteriors (inpaint, denoise) and reconstructions show the true picture,
       what the trajectory starts from, then samples. Sample i is the same for any
-      number of ranks and any batch size. Known pixels come out as they went in.
+      number of ranks and threads, and any batch size. Known pixels come out as
+      they went in.
       """,
     version: DPM.version)
 
@@ -40,8 +41,10 @@ struct SampleCommand: RankedCommand {
   var count: Int?
   @Option(help: "Chooses the noise.")
   var seed: UInt64 = 12345
-  @Option(name: names("batch-size"), help: "Images that a rank draws at a time.")
+  @Option(name: names("batch-size"), help: "Images that a thread draws at a time.")
   var batchSize = 64
+  @Option(help: "Threads of a rank; else one, or alone one on each core.")
+  var threads: Int?
   @Option(
     help: ArgumentHelp("grid.png, samples.npy, trajectory.gif, or a folder.", valueName: "path"),
     completion: .file())
@@ -82,6 +85,7 @@ struct SampleCommand: RankedCommand {
     request.count = count ?? (kind == .standard ? 49 : 16)
     request.seed = seed
     request.batchSize = batchSize
+    request.threads = threads
     request.output = output
     request.overwrites = force
     request.samplesPerPicture = perImage

@@ -48,11 +48,13 @@ extension CommandTests {
       let ratio = try #require(result["effective_over_peak"] as? Double)
       #expect(abs(ratio - operations / seconds / 2 / peak) < 1e-6 * ratio)
       #expect((result["peak_rss_bytes"] as? [Double])?.count == 2)
+      #expect(try object(["--steps", "1", "--threads", "3"], ranks: 1)["threads"] as? Int == 3)
     }
 
     @Test("sampling is timed over all ranks")
     func sampling() throws {
-      let result = try object(["--sample"], ranks: 2)
+      let result = try object(["--sample", "--threads", "2"], ranks: 2)
+      #expect(result["threads"] as? Int == 2)
       #expect(result["samples"] as? Int == 49 && result["reverse_steps"] as? Int == 39 && result["ranks"] as? Int == 2)
       let seconds = try #require(result["full_trajectory_seconds"] as? Double)
       #expect(abs(try #require(result["images_per_second"] as? Double) * seconds - 49) < 0.01)

@@ -19,13 +19,16 @@ extension CommandTests {
       return try #require(try JSONSerialization.jsonObject(with: Data(result.output.utf8)) as? [String: Any])
     }
 
-    @Test("the bound is the one that training printed, and the same on any number of ranks")
+    @Test("the bound is the one that training printed, and the same on any number of ranks and threads")
     func ranks() throws {
       let small = try SmallRun()
       let checkpoint = try checkpoint(small)
       let one = try evaluate(small, checkpoint, "--json")
       #expect(try evaluate(small, small.path("runs/run"), "--json").output == one.output)
-      for ranks in [2, 3] { #expect(try evaluate(small, ranks: ranks, checkpoint, "--json").output == one.output) }
+      for (ranks, threads) in [(1, "1"), (1, "3"), (2, "2"), (3, "1")] {
+        let other = try evaluate(small, ranks: ranks, checkpoint, "--json", "--threads", threads)
+        #expect(other.output == one.output, "\(ranks) ranks of \(threads) threads")
+      }
       let numbers = try object(one)
       let objective = try #require(try small.metrics("run", "test_objective").last)
       #expect(abs(try #require(numbers["k_minus_null"] as? Double) + objective) < 1e-14)
@@ -98,6 +101,7 @@ extension CommandTests {
         ([checkpoint, "--data-dir", small.path("runs")], "no MNIST files"),
         ([small.path("runs")], "runs/checkpoints: no checkpoint, expected one at least"),
         ([checkpoint, "--exact", "--standard-error", "1"], "--exact"),
+        ([checkpoint, "--threads", "0"], "--threads: 0, expected 1 ... 1024"),
       ]
       for (arguments, text) in cases {
         let result = try run(builtExecutable("dpm-evaluate"), arguments: arguments)

@@ -30,7 +30,7 @@ extension CommandTests {
       return (String(decoding: bytes[10..<10 + length], as: UTF8.self), values)
     }
 
-    @Test("image i is the same for any count, batch size and number of ranks")
+    @Test("image i is the same for any count, batch size and number of ranks and threads")
     func sameImages() throws {
       let small = try SmallRun()
       let checkpoint = try checkpoint(small)
@@ -39,9 +39,10 @@ extension CommandTests {
       #expect(whole.header.contains("'<f4'") && whole.header.contains("(37, 1, 8, 8)"))
       try sample(checkpoint, "--count", "20", "--batch-size", "3", "--output", small.path("b.npy"))
       #expect(try numbers(small.path("b.npy")).values == Array(whole.values.prefix(20 * 64)))
-      for ranks in [2, 3] {
+      for (ranks, threads) in [(1, "1"), (1, "3"), (2, "2"), (3, "1")] {
         try sample(
-          ranks: ranks, checkpoint, "--count", "37", "--batch-size", "5", "--output", small.path("c.npy"), "--force")
+          ranks: ranks, checkpoint, "--count", "37", "--batch-size", "5", "--threads", threads, "--output",
+          small.path("c.npy"), "--force")
         #expect(try numbers(small.path("c.npy")).values == whole.values)
       }
       try sample(checkpoint, "--count", "37", "--seed", "2", "--output", small.path("d.npy"))

@@ -69,7 +69,8 @@ public struct BoundEvaluation {
     let terms = BoundTerms(
       dataset: dataset, count: count, standardization: model.standardization, schedule: model.schedule,
       architecture: model.checkpoint.architecture, layout: model.layout, parameters: model.parameters,
-      seed: request.seed, communicator: communicator, kernels: model.kernels)
+      seed: request.seed, communicator: communicator, threads: request.threads ?? communicator.ownCores,
+      kernels: model.kernels)
     let (colors, pixels) = (dataset.shape.colors, dataset.shape.height * dataset.shape.width)
     let schedule = model.schedule
     var sums = Sums(

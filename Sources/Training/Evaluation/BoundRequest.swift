@@ -32,6 +32,8 @@ public struct BoundRequest: Sendable {
   public var perImageFile: String?
   /// Receives a line a time, and its plot beside it; nil for no such file.
   public var perStepFile: String?
+  /// Threads of each rank; nil for as many as it has cores for itself.
+  public var threads: Int?
   /// Whether files that exist are replaced.
   public var overwrites = false
 
@@ -42,6 +44,7 @@ public struct BoundRequest: Sendable {
   ///
   /// - Throws: `InputError` with the flag, its value and what is expected.
   public func validate() throws(InputError) {
+    try ThreadCount.check(threads)
     if let images, images < 1 { throw InputError("--images", found: "\(images)", expected: "1 or more") }
     if let standardError, !(standardError > 0 && standardError.isFinite) {
       throw InputError("--standard-error", found: "\(standardError)", expected: "bits/pixel above 0")

@@ -12,6 +12,8 @@ public struct SampleBenchmark {
     public var config: String
     /// Ranks of the job.
     public var ranks: Int
+    /// Threads of a rank.
+    public var threads: Int
     /// Images drawn.
     public var samples: Int
     /// Reverse steps of each image.
@@ -30,7 +32,7 @@ public struct SampleBenchmark {
     public var kernels: String
 
     enum CodingKeys: String, CodingKey {
-      case config, ranks, samples
+      case config, ranks, threads, samples
       case reverseSteps = "reverse_steps"
       case fullTrajectorySeconds = "full_trajectory_seconds"
       case stepSeconds = "step_seconds"
@@ -51,17 +53,19 @@ public struct SampleBenchmark {
   public func run(on communicator: Communicator) throws -> Result {
     let setup = try BenchmarkSetup(configuration, communicator: communicator)
     let architecture = setup.configuration.model
+    let threads = setup.configuration.distributed.threads
     let trajectory = SampleTrajectory(
       standardization: setup.standardization, schedule: setup.schedule, architecture: architecture,
-      layout: setup.layout, communicator: communicator, kernels: setup.kernels)
+      layout: setup.layout, communicator: communicator, threads: threads, kernels: setup.kernels)
     let start = ContinuousClock.now
     let samples = setup.configuration.output.sampleCount
     _ = try trajectory.draw(setup.state.parameters, [.init(count: samples)])
     let seconds = try communicator.maximum(of: start.duration(to: .now).seconds)
     let steps = architecture.trajectoryLength - 1
-    let report = try HostReport(communicator, threads: 1)
+    let report = try HostReport(communicator, threads: threads)
     return Result(
-      config: setup.configuration.dataset.name.rawValue, ranks: communicator.rankCount, samples: samples,
+      config: setup.configuration.dataset.name.rawValue, ranks: communicator.rankCount, threads: threads,
+      samples: samples,
       reverseSteps: steps, fullTrajectorySeconds: seconds, stepSeconds: seconds / Double(steps),
       imagesPerSecond: Double(samples) / seconds,
       peakRssBytes: report.ranks.map(\.peakResidentBytes), cpu: CPU.name, kernels: setup.kernels.name)

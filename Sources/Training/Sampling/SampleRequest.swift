@@ -36,8 +36,10 @@ public struct SampleRequest {
   public var count = 49
   /// Chooses the endless sequence whose first samples are drawn.
   public var seed = SampleTrajectory.seed
-  /// Images that each rank draws at a time.
+  /// Images that each thread draws at a time.
   public var batchSize = 64
+  /// Threads of each rank; nil for as many as it has cores for itself.
+  public var threads: Int?
   /// The file or folder that is made.
   public var output = "samples.png"
   /// Whether it may replace what exists.
@@ -76,6 +78,7 @@ public struct SampleRequest {
     ] where !(1...most).contains(value) {
       throw InputError(flag, found: "\(value)", expected: "1 ... \(most)")
     }
+    try ThreadCount.check(threads)
     guard noiseDeviation > 0, noiseDeviation.isFinite else {
       throw InputError("--noise-sd", found: "\(noiseDeviation)", expected: "a number above 0")
     }

@@ -8,7 +8,7 @@ internal import Tensors
 
 /// Draws samples of a checkpoint's model: what `dpm-sample` does.
 ///
-/// Sample i depends on the seed and on i alone: neither the number of ranks nor the batch size changes it.
+/// Sample i depends on the seed and on i alone: neither the number of ranks and threads nor the batch size changes it.
 public struct SampleRun {
   private let request: SampleRequest
 
@@ -120,35 +120,35 @@ public struct SampleRun {
   private func draw(
     _ pass: Pass, _ model: LoadedModel, _ communicator: Communicator, progress: (Double) -> Void
   ) throws -> SampleSet {
-    let architecture = model.checkpoint.architecture
-    let (rank, ranks) = (communicator.rank, communicator.rankCount)
-    let capacity = min(request.batchSize, (pass.count + ranks - 1) / ranks)
-    let network = SamplingNetwork(
-      ReverseModel(
-        architecture, layout: model.layout, kernels: model.kernels,
-        groupCapacity: (capacity + laneCount - 1) / laneCount, partCapacity: 1, forTraining: false),
-      parameters: model.parameters)
-    let sampler = Sampler(
-      forwardProcess: ForwardProcess(
-        schedule: model.schedule, scale: model.standardization.scale, shift: model.standardization.shift,
-        elements: architecture.imageElements, seed: request.seed, kernels: model.kernels),
-      network: network, colors: architecture.colorCount, width: architecture.spatialWidth, capacity: capacity,
-      kernels: model.kernels)
-    let startTime = pass.startTime ?? architecture.trajectoryLength - 1
+    let threads = request.threads ?? communicator.ownCores
+    let workers = communicator.rankCount * threads
+    let capacity = min(request.batchSize, (pass.count + workers - 1) / workers)
+    let team = ThreadTeam(count: threads)
+    let samplers = (0..<threads).map { _ in sampler(model, capacity: capacity) }
+    let startTime = pass.startTime ?? model.schedule.trajectoryLength - 1
     let moments = moments(from: startTime)
     var result = SampleSet(times: moments, images: moments.map { _ in [] })
-    let block = ranks * capacity
-    for first in stride(from: 0, to: pass.count, by: block) {
-      let size = min(block, pass.count - first)
-      let share = first + rank * size / ranks..<first + (rank + 1) * size / ranks
-      var own: [Float] = []
-      sampler.sample(
-        share, seed: request.seed, factor: share.isEmpty ? nil : pass.factor(share), from: startTime,
-        wants: { time in
-          progress((Double(first) + Double(size) * Double(startTime - time) / Double(startTime)) / Double(pass.count))
-          return moments.contains(time)
+    for first in stride(from: 0, to: pass.count, by: workers * capacity) {
+      let size = min(workers * capacity, pass.count - first)
+      // By thread and moment.
+      var parts = [[[Float]]](repeating: [], count: threads)
+      parts.withUnsafeMutableBufferPointer { parts in
+        team.run { thread in
+          let worker = communicator.rank * threads + thread
+          let share = first + worker * size / workers..<first + (worker + 1) * size / workers
+          var images: [[Float]] = []
+          samplers[thread].sample(
+            share, seed: request.seed, factor: share.isEmpty ? nil : pass.factor(share), from: startTime,
+            wants: { time in
+              let done = Double(startTime - time) / Double(startTime)
+              if thread == 0 { progress((Double(first) + Double(size) * done) / Double(pass.count)) }
+              return moments.contains(time)
+            }
+          ) { _, x in images.append(x) }
+          parts[thread] = images
         }
-      ) { _, images in own += images }
+      }
+      let own = moments.indices.flatMap { moment in parts.flatMap { $0.isEmpty ? [] : $0[moment] } }
       let gathered = try communicator.gather(own.withUnsafeBytes { Array($0) })
       guard communicator.isRankZero else { continue }
       for bytes in gathered {
@@ -163,6 +163,22 @@ public struct SampleRun {
       }
     }
     return result
+  }
+
+  /// What draws one thread's samples.
+  private func sampler(_ model: LoadedModel, capacity: Int) -> Sampler {
+    let architecture = model.checkpoint.architecture
+    let network = SamplingNetwork(
+      ReverseModel(
+        architecture, layout: model.layout, kernels: model.kernels,
+        groupCapacity: (capacity + laneCount - 1) / laneCount, partCapacity: 1, forTraining: false),
+      parameters: model.parameters)
+    return Sampler(
+      forwardProcess: ForwardProcess(
+        schedule: model.schedule, scale: model.standardization.scale, shift: model.standardization.shift,
+        elements: architecture.imageElements, seed: request.seed, kernels: model.kernels),
+      network: network, colors: architecture.colorCount, width: architecture.spatialWidth, capacity: capacity,
+      kernels: model.kernels)
   }
 
   /// The times whose images are kept, from the first to 0.
