@@ -8,8 +8,8 @@ final class ConvolutionBranch {
   private let layers: [MultiScaleLayer]
   /// Output of every layer but the last, bordered.
   private let activations: [FloatBuffer]
-  /// Gradients with respect to a layer's output, for two layers at a time.
-  private let gradients: [FloatBuffer]
+  /// The gradient of a layer's input; the one of its output is where that of the layer before goes next.
+  private let gradient: FloatBuffer
   /// x_t after dropout; empty without.
   private let droppedImage: FloatBuffer
 
@@ -31,9 +31,7 @@ final class ConvolutionBranch {
     activations = (0..<architecture.convolutionLayers - 1).map { _ in
       FloatBuffer(count: architecture.convolutionChannels * plane)
     }
-    gradients = (0..<min(2, architecture.convolutionLayers - 1)).map { _ in
-      FloatBuffer(count: architecture.convolutionChannels * plane)
-    }
+    gradient = FloatBuffer(count: architecture.convolutionLayers > 1 ? architecture.convolutionChannels * plane : 0)
   }
 
   /// Derives what the passes need from new parameters.
@@ -75,11 +73,11 @@ final class ConvolutionBranch {
     noisy: UnsafePointer<Float>, featureGradient: UnsafeMutablePointer<Float>, dropout: Dropout? = nil,
     kernels: any KernelSet
   ) {
-    var outputGradient = featureGradient
+    var (outputGradient, freeGradient) = (featureGradient, gradient.pointer)
     for index in layers.indices.reversed() {
       let image = dropout == nil ? noisy : UnsafePointer(droppedImage.pointer)
       let input = index == 0 ? image : UnsafePointer(activations[index - 1].pointer)
-      let inputGradient = index == 0 ? nil : gradients[index % 2 % gradients.count].pointer
+      let inputGradient = index == 0 ? nil : freeGradient
       // The last layer's gradient comes from the upper branch, which has passed the activation.
       let output = index == layers.count - 1 ? nil : UnsafePointer(activations[index].pointer)
       layers[index].backward(
@@ -87,7 +85,7 @@ final class ConvolutionBranch {
         kernels: kernels)
       guard let inputGradient else { continue }
       dropout?.applyGradient(dropped: input, gradient: inputGradient, count: activations[index - 1].count)
-      outputGradient = inputGradient
+      swap(&outputGradient, &freeGradient)
     }
   }
 

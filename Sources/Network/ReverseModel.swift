@@ -27,8 +27,9 @@ public final class ReverseModel {
   private let convolutions: ConvolutionBranch
   private let dense: DenseBranch?
   private let upper: UpperBranch
-  /// The concatenated features of a lane group, bordered [upper inputs][W + 2][W + 2][16], and their gradient.
+  /// The concatenated features of a lane group, bordered [upper inputs][W + 2][W + 2][16].
   private let features: FloatBuffer
+  /// Their gradient, which takes their place where nothing is dropped.
   private let featureGradient: FloatBuffer
   /// [group][H·W·outputs][16].
   private let denseGradients: FloatBuffer
@@ -75,7 +76,8 @@ public final class ReverseModel {
       kernels: kernels, profile: profile)
     upper = UpperBranch(architecture, layout: layout, kernels: kernels, profile: profile)
     features = FloatBuffer(count: bordered(architecture.upperInputs, architecture.spatialWidth))
-    featureGradient = FloatBuffer(count: forTraining ? features.count : 0)
+    // Masks of dropout are read off the features once their gradient is there.
+    featureGradient = dropout == nil ? features : FloatBuffer(count: features.count)
     let denseOutputs = architecture.denseLowerWidths.last ?? 0
     denseGradients = FloatBuffer(count: forTraining ? groupCapacity * denseOutputs * laneCount : 0)
     narrowRange = layout.entry("dense_upper.\(architecture.denseUpperLayers - 1).weight").offset..<layout.count

@@ -160,7 +160,7 @@ final class UpperBranch {
   /// - Parameters:
   ///   - features: As for `forward`.
   ///   - featureGradient: Receives the gradients of the features, bordered alike, before the activations whose outputs
-  ///     they are. Its border is left as it is.
+  ///     they are. Its border is left as it is. May be the features themselves.
   ///   - target: The readout's targets, [C][H·W][16].
   ///   - coefficients: `LaneCoefficient`'s table.
   ///   - divergence: [16]; the images' KL sums, in nats, are added to it.

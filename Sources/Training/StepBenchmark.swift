@@ -118,6 +118,7 @@ public struct StepBenchmark {
       architecture: configuration.model, layout: setup.layout, parameters: state.parameters, optimizer: state.optimizer,
       communicator: communicator, threads: configuration.distributed.threads, kernels: kernels, profile: profile)
 
+    step.release(state)
     let order = (0..<batchSize).map { Int32($0) }
     var seconds: [Double] = []
     var computing: [Double] = []

@@ -73,15 +73,22 @@ public final class TrainingState {
   ///
   /// - Throws: `CollectiveError` where the ranks cannot exchange it.
   public func broadcast(_ communicator: Communicator) throws {
-    for (_, buffer) in buffers {
-      try communicator.broadcast(UnsafeMutableBufferPointer(start: buffer.pointer, count: layout.count), from: 0)
-    }
     var numbers = [Double(step), Double(optimizer.stepCount), epochObjectiveSum, Double(epochImages)]
     try numbers.withUnsafeMutableBytes { try communicator.broadcast($0, from: 0) }
     step = Int(numbers[0])
     optimizer.stepCount = Int(numbers[1])
     epochObjectiveSum = numbers[2]
     epochImages = Int(numbers[3])
+    func broadcast(_ buffer: FloatBuffer) throws {
+      try communicator.broadcast(UnsafeMutableBufferPointer(start: buffer.pointer, count: layout.count), from: 0)
+    }
+    try broadcast(parameters)
+    guard step > 0 else {
+      // All else is as it was made: moments that nobody has written take no memory.
+      average?.pointer.update(from: parameters.pointer, count: layout.count)
+      return
+    }
+    for buffer in scatteredBuffers { try broadcast(buffer) }
   }
 
   /// Checks that all ranks have the same parameters, which a faulty network or memory could have spoilt on their way.
