@@ -107,13 +107,6 @@ static inline int cmpi_gather_bytes(
   return MPI_Allgatherv(bytes, count, MPI_BYTE, all, counts, offsets, MPI_BYTE, communicator.handle);
 }
 
-/// Every rank's part of `values` to all ranks, in place.
-static inline int cmpi_gather_floats(
-    cmpi_communicator communicator, float *values, const int *counts, const int *offsets) {
-  return MPI_Allgatherv(
-      MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, values, counts, offsets, MPI_FLOAT, communicator.handle);
-}
-
 static inline cmpi_request cmpi_no_request(void) {
   cmpi_request request = {MPI_REQUEST_NULL};
   return request;
@@ -125,6 +118,7 @@ static inline int cmpi_begin_reduce_floats(
       MPI_IN_PLACE, values, count, MPI_FLOAT, MPI_SUM, communicator.handle, &request->handle);
 }
 
+/// Every rank's part of `values` to all ranks, in place.
 static inline int cmpi_begin_gather_floats(
     cmpi_communicator communicator, float *values, const int *counts, const int *offsets, cmpi_request *request) {
   return MPI_Iallgatherv(
@@ -144,8 +138,6 @@ static inline int cmpi_begin_receive(
     cmpi_communicator communicator, void *values, size_t size, int count, int peer, int tag, cmpi_request *request) {
   return MPI_Irecv(values, count, cmpi_number_type(size), peer, tag, communicator.handle, &request->handle);
 }
-
-static inline int cmpi_wait(cmpi_request *request) { return MPI_Wait(&request->handle, MPI_STATUS_IGNORE); }
 
 /// Tests the requests, or waits until at least one is complete; `completed` is the number of indices and
 /// statuses written, 0 where no request is active.

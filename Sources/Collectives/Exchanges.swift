@@ -36,7 +36,7 @@ extension Communicator {
     return result
   }
 
-  /// Sums `values` over all ranks, in place, in an order that MPI chooses (for gradients: `FixedOrderSum`).
+  /// Sums `values` over all ranks, in place, in an order that MPI chooses (for gradients: `GradientReducer`).
   public func sum(_ values: UnsafeMutableBufferPointer<Float>) throws(CollectiveError) {
     guard rankCount > 1, let start = values.baseAddress else { return }
     for offset in stride(from: 0, to: values.count, by: Self.largestCount) {

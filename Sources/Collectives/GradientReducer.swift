@@ -79,7 +79,7 @@ public final class GradientReducer {
     wirePrecision: WirePrecision = .float32
   ) {
     // 32767 is the largest tag that every MPI has.
-    precondition(buckets.count < 32_767, "a bucket's number is its messages' tag")
+    precondition(buckets.count <= 32_768, "a bucket's number is its messages' tag")
     precondition(
       buckets.allSatisfy { $0.lowerBound >= 0 && $0.upperBound <= gradient.count && $0.count <= Int32.max },
       "buckets are ranges of the gradient that MPI can count")
@@ -356,8 +356,7 @@ public final class GradientReducer {
 
   /// Starts the two messages of a round.
   ///
-  /// A bucket's messages to one peer are in the same order on both sides, so its number is tag enough (0 is
-  /// `FixedOrderSum`'s).
+  /// A bucket's messages to one peer are in the same order on both sides, so its number is tag enough.
   private func post<Element>(
     _ bucket: Int, peer: Int, receiving: UnsafeMutablePointer<Element>, _ receivedCount: Int,
     sending: UnsafePointer<Element>, _ sentCount: Int
@@ -367,10 +366,10 @@ public final class GradientReducer {
     bytesSent += size * sentCount
     try communicator.perform(.gradientReduction, waitingFor: peer) { world in
       let code = cmpi_begin_receive(
-        world, receiving, size, Int32(receivedCount), Int32(peer), Int32(bucket + 1), &requests[2 * bucket])
+        world, receiving, size, Int32(receivedCount), Int32(peer), Int32(bucket), &requests[2 * bucket])
       guard code == cmpi_success else { return code }
       return cmpi_begin_send(
-        world, sending, size, Int32(sentCount), Int32(peer), Int32(bucket + 1), &requests[2 * bucket + 1])
+        world, sending, size, Int32(sentCount), Int32(peer), Int32(bucket), &requests[2 * bucket + 1])
     }
   }
 }

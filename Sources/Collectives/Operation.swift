@@ -1,7 +1,7 @@
 /// What a rank may be waiting in: the names that errors and the watchdog's line use.
 enum Operation: UInt8, CustomStringConvertible {
   case start = 1
-  case finish, barrier, broadcast, sum, maximum, minimum, gather, agreement, reduceScatter, allGather, gradientReduction
+  case finish, barrier, broadcast, sum, maximum, minimum, gather, agreement, gradientReduction
 
   var description: String {
     switch self {
@@ -14,8 +14,6 @@ enum Operation: UInt8, CustomStringConvertible {
     case .minimum: "a minimum"
     case .gather: "a gather"
     case .agreement: "an agreement"
-    case .reduceScatter: "a reduce-scatter"
-    case .allGather: "an all-gather"
     case .gradientReduction: "the gradient's reduction"
     }
   }

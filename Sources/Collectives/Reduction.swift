@@ -1,6 +1,6 @@
 /// How gradients are summed.
 public enum Reduction: String, Sendable, CaseIterable {
-  /// A fixed binary tree over the ranks, bit for bit the same on every run (`FixedOrderSum`).
+  /// A fixed binary tree over the ranks, bit for bit the same on every run (`HalvingPlan`).
   case fixedOrder
   /// MPI's own sum, for any number of ranks, in an order that is its own.
   case mpi

@@ -28,8 +28,6 @@ public enum StopSignal: Int, CaseIterable, Sendable, CustomStringConvertible {
   }
 }
 
-/// The first signal that arrived, 0 before.
-///
 /// A signal came while there was nothing yet that could be saved; all ranks throw this.
 public struct Stopped: Error, CustomStringConvertible, Sendable {
   /// The signal.
@@ -46,6 +44,8 @@ public struct Stopped: Error, CustomStringConvertible, Sendable {
   public var description: String { "stopped by \(signal) while \(task)" }
 }
 
+/// The first signal that arrived, 0 before.
+///
 /// A signal handler belongs to the process, hence so does what it writes.
 private let requestedNumber = Atomic<Int32>(0)
 
@@ -54,8 +54,8 @@ private let requestedNumber = Atomic<Int32>(0)
 /// The handler does nothing but set the flag: it must not start a collective save, since the same SIGTERM comes when
 /// another rank has died. A second SIGINT ends the process at once.
 ///
-/// Any one rank may get the signal, so the ranks must agree when to leave. Let one more float, `StopRequest.vote`, ride in
-/// the sum that every step makes anyway (the gradient's); all ranks see the same sum and leave after the same step. Then
+/// Any one rank may get the signal, so the ranks must agree when to leave. Let one more number ride in a sum that every step
+/// makes anyway; all ranks see the same sum and leave after the same step. Then
 /// `communicator.maximum(of: StopRequest.pending?.rawValue ?? 0)` tells all of them which signal it was.
 ///
 /// What ranks get under Open MPI 4.1 (measured; each rank is its own process group, so a terminal's Ctrl-C reaches
@@ -89,7 +89,4 @@ public enum StopRequest {
     let number = requestedNumber.load(ordering: .relaxed)
     return number == 0 ? nil : StopSignal.allCases.first { $0.number == number }
   }
-
-  /// 1 where this rank has got a signal, else 0: to be summed over the ranks.
-  public static var vote: Float { requestedNumber.load(ordering: .relaxed) == 0 ? 0 : 1 }
 }

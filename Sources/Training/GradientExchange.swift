@@ -39,7 +39,7 @@ final class GradientExchange {
   private let exactParameters: FloatBuffer
   private let optimizer: Optimizer
   private let reducer: GradientReducer
-  private let messageSum: FixedOrderSum
+  private let communicator: Communicator
   /// One number a tensor, then `Extra`.
   private let message: FloatBuffer
   private let tensorCount: Int
@@ -50,8 +50,8 @@ final class GradientExchange {
   private enum Extra {
     /// Units of the objective's pieces, 2⁻⁸, 2⁻²⁴ and 2⁻⁴⁰.
     ///
-    /// Each piece is a small multiple of its unit, so that sums of them in single precision are exact: the objective that
-    /// is printed does not depend on the number of ranks either.
+    /// Each piece is a small multiple of its unit, so that sums of them in single precision are exact, in whatever order MPI
+    /// takes them: the objective that is printed does not depend on the number of ranks either.
     static let objectiveUnits = [0x1p-8, 0x1p-24, 0x1p-40]
     static let stopRequests = objectiveUnits.count
     static let count = objectiveUnits.count + 1
@@ -64,6 +64,7 @@ final class GradientExchange {
   ) {
     communication = SectionProfile(profile, "communication")
     update = SectionProfile(profile, "optimizer")
+    self.communicator = communicator
     self.parameters = parameters
     self.optimizer = optimizer
     tensorCount = layout.entries.count
@@ -78,7 +79,6 @@ final class GradientExchange {
       exactParameters.pointer.update(from: parameters.pointer, count: layout.count)
     }
     message = FloatBuffer(count: layout.entries.count + Extra.count)
-    messageSum = FixedOrderSum(communicator: communicator, count: message.count)
   }
 
   /// Starts the exchange of a range that is complete, or moves on those under way.
@@ -117,7 +117,7 @@ final class GradientExchange {
     }
     extra[Extra.stopRequests] = isStopRequested ? 1 : 0
     communication.begin()
-    try messageSum.sum(message.pointer)
+    try communicator.sum(message.elements)
     update.begin()
     optimizer.update(
       exactParameters, gradient: gradient, in: ownedRanges, badTensors: message.pointer, learningRate: learningRate,

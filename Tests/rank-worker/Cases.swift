@@ -4,12 +4,10 @@ import Foundation
 let cases: [String: @Sendable (Arguments) throws -> Void] = [
   "topology": reportTopology,
   "exchange": exchangeValues,
-  "fixed-order": sumInFixedOrder,
   "reducer": reduceGradient,
   "gather-state": gatherState,
   "gather-then-compute": gatherThenCompute,
   "half-wire": descendInHalves,
-  "time": timeSums,
   "agree": failInAgreement,
   "rank-zero": failOnRankZero,
   "launch-check": checkLaunch,

@@ -129,12 +129,11 @@ private func step(
   try communicator.barrier()
   try report.write()
   let gradient = FloatBuffer(count: 17)
-  let sum = FixedOrderSum(communicator: communicator, count: gradient.count)
   var steps = 0
   repeat {
     usleep(1000)
-    gradient[16] = StopRequest.vote
-    try sum.sum(gradient.pointer)
+    gradient[16] = StopRequest.pending == nil ? 0 : 1
+    try communicator.sum(gradient.elements)
     steps += 1
   } while gradient[16] == 0
   let number = try communicator.maximum(of: StopRequest.pending?.rawValue ?? 0)

@@ -37,35 +37,6 @@ private func compare(
   }
 }
 
-/// COUNT: both halves of the sum, then the whole.
-@Sendable func sumInFixedOrder(_ arguments: Arguments) throws {
-  let communicator = try Communicator.start()
-  let sum = FixedOrderSum(communicator: communicator, count: try arguments.number(0))
-  let buffer = FloatBuffer(count: sum.count)
-  var report = Report(rank: communicator.rank)
-  report.numbers["isReproducible"] = sum.isReproducible ? 1 : 0
-
-  fill(buffer, rank: communicator.rank, step: 0)
-  let range = try sum.reduceScatter(buffer.pointer)
-  compare(buffer, range: range, rankCount: communicator.rankCount, step: 0, into: &report)
-  // What is not owned must come from its owner.
-  for index in 0..<sum.count where !range.contains(index) { buffer.pointer[index] = .nan }
-  try sum.allGather(buffer.pointer)
-  compare(buffer, range: 0..<sum.count, rankCount: communicator.rankCount, step: 0, into: &report)
-
-  fill(buffer, rank: communicator.rank, step: 1)
-  try sum.sum(buffer.pointer)
-  compare(buffer, range: 0..<sum.count, rankCount: communicator.rankCount, step: 1, into: &report)
-
-  let ranges = (0..<communicator.rankCount).map(sum.ownedRange(of:)).sorted { $0.lowerBound < $1.lowerBound }
-  let isTiling = ranges.reduce(0) { $1.isEmpty ? $0 : $1.lowerBound == $0 ? $1.upperBound : -1 } == sum.count
-  let isAligned = ranges.allSatisfy { $0.lowerBound % 16 == 0 || $0.lowerBound == sum.count }
-  report.texts["ranges"] =
-    isTiling && isAligned && range == sum.ownedRange(of: communicator.rank) ? "tile" : "\(ranges)"
-  try communicator.finish()
-  try report.write()
-}
-
 /// Cuts a gradient of `count` floats into buckets of at most `largest`.
 func buckets(of count: Int, largest: Int) -> [Range<Int>] {
   stride(from: 0, to: count, by: largest).map { $0..<min(count, $0 + largest) }
@@ -200,41 +171,4 @@ func buckets(of count: Int, largest: Int) -> [Range<Int>] {
   report.texts["bits"] = String(fold, radix: 16)
   try communicator.finish()
   try report.write()
-}
-
-/// COUNT, ROUNDS: median milliseconds of a sum, the kinds interleaved.
-@Sendable func timeSums(_ arguments: Arguments) throws {
-  let communicator = try Communicator.start()
-  let count = try arguments.number(0)
-  let buffer = FloatBuffer(count: count)
-  let sum = FixedOrderSum(communicator: communicator, count: count)
-  let pieces = buckets(of: count, largest: 1 << 18)
-  let reducers = Reduction.allCases.map {
-    GradientReducer(communicator: communicator, gradient: buffer, buckets: pieces, reduction: $0)
-  }
-  func reduce(_ reducer: GradientReducer) throws(CollectiveError) {
-    for bucket in pieces.indices { try reducer.begin(bucket: bucket) }
-    try reducer.finish()
-    try reducer.allGather(buffer)
-  }
-  let kinds: [(String, () throws -> Void)] = [
-    ("fixed order", { try sum.sum(buffer.pointer) }),
-    ("MPI_Allreduce", { try communicator.sum(buffer.elements) }),
-    ("buckets, fixed order", { try reduce(reducers[0]) }),
-    ("buckets, MPI_Iallreduce", { try reduce(reducers[1]) }),
-  ]
-  var times: [String: [Double]] = [:]
-  for _ in 0..<(try arguments.number(1)) {
-    for (name, body) in kinds {
-      buffer.fill(1)
-      try communicator.barrier()
-      let start = ContinuousClock.now
-      try body()
-      times[name, default: []].append(start.duration(to: .now) / .milliseconds(1))
-    }
-  }
-  var report = Report(rank: communicator.rank)
-  for (name, values) in times { report.numbers[name] = values.sorted()[values.count / 2] }
-  try communicator.finish()
-  if communicator.isRankZero { try report.write() }
 }

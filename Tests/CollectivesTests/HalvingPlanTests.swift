@@ -2,31 +2,6 @@ import Testing
 
 @testable import Collectives
 
-extension MultiProcessTests {
-  @Suite struct FixedOrderSumTests {
-    @Test(
-      "with a power of two of ranks a sum has the bits of the binary tree",
-      arguments: [1, 2, 4, 8], [1, 15, 1000, 150_001])
-    func bits(ranks: Int, count: Int) throws {
-      for report in try RankJob.reports(ranks: ranks, "fixed-order", "\(count)") {
-        #expect(report.numbers["isReproducible"] == 1)
-        #expect(report.numbers["differentBits"] == 0)
-        #expect(report.texts["ranges"] == "tile")
-      }
-    }
-
-    @Test("any other number of ranks gets a sum too, without the promise", arguments: [3, 6], [1, 1000, 40_000])
-    func otherCounts(ranks: Int, count: Int) throws {
-      for report in try RankJob.reports(ranks: ranks, "fixed-order", "\(count)") {
-        #expect(report.numbers["isReproducible"] == 0)
-        // Terms are below 10, so each of `ranks` additions rounds by at most half an ulp of 64.
-        #expect((report.numbers["largestError"] ?? .infinity) < Double(ranks) * Double(Float(32).ulp))
-        #expect(report.texts["ranges"] == "tile")
-      }
-    }
-  }
-}
-
 @Suite struct HalvingPlanTests {
   @Test("after all rounds the ranks' ranges tile the whole", arguments: [1, 2, 4, 8, 16], [0, 1, 31, 512, 1003])
   func tiling(rankCount: Int, count: Int) {
