@@ -212,6 +212,7 @@ final class WinogradWorkspace {
   fileprivate let rows: FloatBuffer
   private let channelOffsets: [AlignedBuffer<Int32>]
   private let depthOffsets: AlignedBuffer<Int32>
+  private let depthRowStride: Int
   private let secondLevelCache: Int
 
   /// - Parameters:
@@ -237,7 +238,6 @@ final class WinogradWorkspace {
     for k in 0..<tiles * laneCount { depthOffsets[k] = Int32(k * rowStride) }
     depthRowStride = rowStride
   }
-  private let depthRowStride: Int
 
   /// Where channel c of a position begins: c · column.
   ///

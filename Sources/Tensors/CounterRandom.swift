@@ -32,7 +32,7 @@ public enum RandomPurpose: UInt32, Sendable {
 ///
 /// A number is a pure function of (seed, purpose, step, index, element): there is no state to save, and nothing depends
 /// on the rank that asks. `index` is the global image index wherever images are concerned. Kernels fill whole microbatches
-/// from the same function (Kernels/Normals.swift); this type is the scalar definition of it.
+/// from the same function (Kernels/RandomLanes.swift); this type is the scalar definition of it.
 public struct CounterRandom: Sendable {
   /// The generator's key, from the seed and the purpose.
   public let key: SIMD2<UInt32>

@@ -43,10 +43,10 @@ struct BenchmarkCommand: RankedCommand {
     name: .customLong("compare-pytorch"),
     help: ArgumentHelp("Run PyTorch's step in turn with this one, with this interpreter.", valueName: "python"))
   var pyTorch: String?
-  @Option(help: "With --compare-pytorch: ranks of ours and processes of theirs.")
-  var ranks = 1
-  @Option(help: "With --compare-pytorch: runs of each.")
-  var repetitions = 5
+  @Option(help: "With --compare-pytorch: ranks of ours and processes of theirs. (default: 1)")
+  var ranks: Int?
+  @Option(help: "With --compare-pytorch: runs of each. (default: 5)")
+  var repetitions: Int?
   @Flag(help: "Print one JSON object.")
   var json = false
 
@@ -84,6 +84,13 @@ struct BenchmarkCommand: RankedCommand {
       try compare(pyTorch, configuration)
       Foundation.exit(ExitStatus.success)
     }
+    if let ranks {
+      throw InputError(
+        "--ranks", found: "\(ranks) without --compare-pytorch", expected: "mpirun -n \(ranks) dpm-benchmark")
+    }
+    if let repetitions {
+      throw InputError("--repetitions", found: "\(repetitions) without --compare-pytorch", expected: "--steps")
+    }
     let work: Work =
       exchange
       ? .exchange(ExchangeBenchmark(configuration))
@@ -100,6 +107,7 @@ struct BenchmarkCommand: RankedCommand {
         "distributed.threads", found: "\(configuration.distributed.threads)",
         expected: "1 with --compare-pytorch, whose processes have a thread each")
     }
+    let (ranks, repetitions) = (ranks ?? 1, repetitions ?? 5)
     guard (1...1024).contains(ranks) else { throw InputError("--ranks", found: "\(ranks)", expected: "1 ... 1024") }
     guard (1...1000).contains(repetitions) else {
       throw InputError("--repetitions", found: "\(repetitions)", expected: "1 ... 1000")
@@ -114,13 +122,7 @@ struct BenchmarkCommand: RankedCommand {
     let result = try comparison.run { line in
       if !json { print(line) }
     }
-    if json {
-      let encoder = JSONEncoder()
-      encoder.outputFormatting = [.sortedKeys]
-      print(String(decoding: try encoder.encode(result), as: UTF8.self))
-    } else {
-      print(result.report)
-    }
+    print(json ? try jsonLine(result) : result.report)
   }
 
   static func run(_ plan: Plan, on communicator: Communicator) throws -> Int32 {
@@ -137,13 +139,7 @@ struct BenchmarkCommand: RankedCommand {
       (report, value) = (result.report, result)
     }
     guard communicator.isRankZero else { return ExitStatus.success }
-    if plan.isJSON {
-      let encoder = JSONEncoder()
-      encoder.outputFormatting = [.sortedKeys]
-      print(String(decoding: try encoder.encode(value), as: UTF8.self))
-    } else {
-      print(report)
-    }
+    print(plan.isJSON ? try jsonLine(value) : report)
     return ExitStatus.success
   }
 

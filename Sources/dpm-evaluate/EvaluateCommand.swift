@@ -1,7 +1,6 @@
 import ArgumentParser
 import Collectives
 import CommandSupport
-import Foundation
 import Tensors
 import Training
 
@@ -93,13 +92,7 @@ struct EvaluateCommand: RankedCommand {
       on: communicator, console: plan.isJSON ? terminal.console(printing: false) : terminal.console())
     guard communicator.isRankZero else { return ExitStatus.success }
     terminal.clear()
-    if plan.isJSON {
-      let encoder = JSONEncoder()
-      encoder.outputFormatting = [.sortedKeys]
-      print(String(decoding: try encoder.encode(Reports(reports)), as: UTF8.self))
-    } else {
-      for report in reports { print(report.text) }
-    }
+    print(plan.isJSON ? try jsonLine(Reports(reports)) : reports.map(\.text).joined(separator: "\n"))
     return ExitStatus.success
   }
 

@@ -57,15 +57,16 @@ struct SampleCommand: RankedCommand {
   var invert = false
   @Option(
     help: ArgumentHelp(
-      "What inpaint knows: left, right, top, bottom, center, random:0.5, or a picture, white where known.",
+      "What inpaint knows: left, right, top, bottom, center, random:0.5, or a picture, white where known. (default: right)",
       valueName: "mask"))
-  var mask = "right"
-  @Option(name: names("noise-sd"), help: "The noise that denoise adds, in standard deviations of the data.")
-  var noiseDeviation = 1.0
+  var mask: String?
+  @Option(
+    name: names("noise-sd"), help: "The noise that denoise adds, in standard deviations of the data. (default: 1.0)")
+  var noiseDeviation: Double?
   @Option(name: names("per-image"), help: "Samples for each picture, with their mean and standard deviation.")
   var perImage = 1
-  @Option(help: ArgumentHelp("The times that reconstruct diffuses to.", valueName: "t,t,…"))
-  var times = "100,300,600"
+  @Option(help: ArgumentHelp("The times that reconstruct diffuses to. (default: 100,300,600)", valueName: "t,t,…"))
+  var times: String?
   @Option(
     name: names("data-dir"),
     help: ArgumentHelp("The folder with the data set; else the one trained on, or DPM_DATA_DIR.", valueName: "folder"),
@@ -76,7 +77,14 @@ struct SampleCommand: RankedCommand {
   @Flag(help: "Replace what exists.")
   var force = false
 
-  func plan() throws -> SampleRequest {
+  /// What the options come to.
+  struct Plan {
+    var request: SampleRequest
+    /// Of flags that say nothing about what is drawn.
+    var warnings: [String]
+  }
+
+  func plan() throws -> Plan {
     guard let kind = SampleRequest.Kind(rawValue: kind) else {
       throw InputError("--kind", found: "\"\(kind)\"", expected: "standard, inpaint, denoise or reconstruct")
     }
@@ -89,15 +97,27 @@ struct SampleCommand: RankedCommand {
     request.output = output
     request.overwrites = force
     request.samplesPerPicture = perImage
-    request.noiseDeviation = noiseDeviation
     request.dataFolder = dataDir
     request.isOffline = offline
-    request.mask = try FileManager.default.fileExists(atPath: mask) ? .pixels(readMask) : Mask(mask)
-    request.times = try times.split(separator: ",", omittingEmptySubsequences: false).map {
-      guard let time = Int($0) else {
-        throw InputError("--times", found: "\"\(times)\"", expected: "numbers, as in 100,300")
+    let meanings: [(flag: String, isGiven: Bool, kind: SampleRequest.Kind)] = [
+      ("--mask", mask != nil, .inpaint), ("--noise-sd", noiseDeviation != nil, .denoise),
+      ("--times", times != nil, .reconstruct),
+    ]
+    let warnings = meanings.filter { $0.isGiven && $0.kind != kind }.map {
+      "\($0.flag): says nothing with --kind \(kind.rawValue), it is for --kind \($0.kind.rawValue)"
+    }
+    if let noiseDeviation { request.noiseDeviation = noiseDeviation }
+    if let mask {
+      let isFile = FileManager.default.fileExists(atPath: mask)
+      request.mask = try isFile ? .pixels { width in try Self.readMask(mask, width: width) } : Mask(mask)
+    }
+    if let times {
+      request.times = try times.split(separator: ",", omittingEmptySubsequences: false).map {
+        guard let time = Int($0) else {
+          throw InputError("--times", found: "\"\(times)\"", expected: "numbers, as in 100,300")
+        }
+        return time
       }
-      return time
     }
     if !images.isEmpty {
       if count != nil { throw InputError("--count", found: "--images beside it", expected: "one of the two") }
@@ -111,11 +131,11 @@ struct SampleCommand: RankedCommand {
       throw InputError("--invert", found: "no --images beside it", expected: "pictures of your own")
     }
     try request.validate()
-    return request
+    return Plan(request: request, warnings: warnings)
   }
 
   /// White pixels are known; of a picture of the model's size, as nothing tells how another would have to be cut.
-  private func readMask(width: Int) throws -> [Bool] {
+  private static func readMask(_ mask: String, width: Int) throws -> [Bool] {
     let picture = try Picture(contentsOf: mask)
     guard picture.width == width, picture.height == width else {
       throw InputError(
@@ -124,8 +144,10 @@ struct SampleCommand: RankedCommand {
     return picture.elements(colors: 1).map { $0 >= 128 }
   }
 
-  static func run(_ request: SampleRequest, on communicator: Communicator) throws -> Int32 {
-    try SampleRun(request).run(on: communicator, console: Terminal().console())
+  static func run(_ plan: Plan, on communicator: Communicator) throws -> Int32 {
+    let console = Terminal().console()
+    if communicator.isRankZero { plan.warnings.forEach(console.warn) }
+    try SampleRun(plan.request).run(on: communicator, console: console)
     return ExitStatus.success
   }
 

@@ -78,7 +78,7 @@ struct Projection {
     let free = buckets.reduce(-Double.infinity) {
       max($0, -pace * $1.lead) + part * $1.bytes / network.bandwidth
     }
-    // Between the two exchanges goes a message there and back: which tensors are finite.
+    // Between the two exchanges goes a message, which tensors are finite, and behind them another, that all have everything.
     return max(0, free + ways) + 2 * ways + ways + part * bytes / network.bandwidth
   }
 

@@ -76,6 +76,9 @@ struct ScalingCommand: ParsableCommand {
       }
       return network
     }
+    if let chosen, !project {
+      throw InputError("--network", found: "\(chosen.name) without --project", expected: "--project beside it")
+    }
     let files = try output.map { name in try ["csv", "json", "png", "pdf"].map { try checked("\(name).\($0)") } }
     let counts = try study.run { print($0) }
     let report = ScalingReport(study: study, counts: counts)

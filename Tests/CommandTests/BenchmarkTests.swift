@@ -65,6 +65,12 @@ extension CommandTests {
       arguments: [
         (["--steps", "0"], "error: --steps: 0, expected 1 ... 1000000\n"),
         (["--profile", "--sample"], "error: --profile: --sample beside it, expected one of the two\n"),
+        (["--ranks", "2"], "error: --ranks: 2 without --compare-pytorch, expected mpirun -n 2 dpm-benchmark\n"),
+        (["--repetitions", "2"], "error: --repetitions: 2 without --compare-pytorch, expected --steps\n"),
+        (
+          ["--threads", "2", "--compare-pytorch", "x"],
+          "error: distributed.threads: 2, expected 1 with --compare-pytorch, whose processes have a thread each\n"
+        ),
         (["--compare-pytorch", "x", "--ranks", "0"], "error: --ranks: 0, expected 1 ... 1024\n"),
         (["--compare-pytorch", "x", "--repetitions", "0"], "error: --repetitions: 0, expected 1 ... 1000\n"),
       ])

@@ -80,6 +80,16 @@ extension CommandTests {
       }
     }
 
+    @Test("a single image has a bound, and no standard error")
+    func oneImage() throws {
+      let small = try SmallRun()
+      let checkpoint = try checkpoint(small)
+      let result = try object(evaluate(small, checkpoint, "--images", "1", "--json"))
+      #expect(result["k_minus_null"] is Double && result["k_minus_null_standard_error"] is NSNull)
+      let text = try evaluate(small, checkpoint, "--images", "1").output
+      #expect(text.contains("test set: 1 image, ") && !text.contains("±") && !text.contains("inf"), "\(text)")
+    }
+
     @Test("what cannot be evaluated is refused with one line")
     func badInput() throws {
       let small = try SmallRun()

@@ -45,7 +45,8 @@ extension CommandTests {
       arguments: [
         (["--ranks", "2,1"], "--ranks: \"2,1\""), (["--ranks", "0"], "--ranks"),
         (["--mode", "odd"], "--mode: \"odd\""),
-        (["--network", "tin cans"], "--network: \"tin cans\""), (["--steps", "0"], "--steps: 0"),
+        (["--network", "tin cans"], "--network: \"tin cans\""),
+        (["--network", "HDR"], "--network: HDR without --project"), (["--steps", "0"], "--steps: 0"),
         (["--launcher", "no-such-launcher -n {ranks}"], "no-such-launcher"),
       ])
     func badInput(_ arguments: [String], _ text: String) throws {

@@ -8,7 +8,7 @@ extension PublishedArchive {
   ///
   /// No more is inflated than the files have, whatever the archive claims.
   ///
-  /// - Throws: `Unpacking.Fault.wrongContent` where the archive is damaged or not the published one; `.system` where a file
+  /// - Throws: `UnpackingFault.wrongContent` where the archive is damaged or not the published one; `.system` where a file
   ///   cannot be written.
   func unpack(_ archive: String, into folder: String) throws(UnpackingFault) {
     var reader: GzipFile

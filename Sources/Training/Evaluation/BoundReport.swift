@@ -8,12 +8,12 @@ public struct BoundReport: Encodable, Sendable {
   public var k: Double
   /// K - L_null: above the likelihood under N(0, I), in bits/pixel.
   public var kMinusNull: Double
-  /// The standard error of both.
-  public var standardError: Double
+  /// The standard error of both; of a single image there is none (infinity, null in JSON).
+  @NullUnlessFinite public var standardError: Double
   /// An upper bound on the code length of the raw data, in bits for each value.
   public var bitsPerDimension: Double
   /// Its standard error.
-  public var bitsPerDimensionStandardError: Double
+  @NullUnlessFinite public var bitsPerDimensionStandardError: Double
   /// Images that were evaluated.
   public var images: Int
   /// 1/s of the data's standardization, which K depends on.
@@ -49,12 +49,13 @@ public struct BoundReport: Encodable, Sendable {
   /// For people: the numbers, then where they stand.
   public var text: String {
     func number(_ value: Double) -> String { String(format: "%9.4f", value) }
+    func error(_ value: Double) -> String { value.isFinite ? String(format: " ± %.4f", value) : "" }
     let draws = rounds == 0 ? "every t" : rounds == 1 ? "one t each" : "\(rounds) t each"
     var lines = [
-      "\(split) set: \(images) images, \(draws), scale \(String(format: "%.4f", scale))",
-      "  K - L_null          \(number(kMinusNull)) ± \(String(format: "%.4f", standardError)) bits/pixel",
-      "  K                   \(number(k)) ± \(String(format: "%.4f", standardError)) bits/pixel",
-      "  bits per dimension  \(number(bitsPerDimension)) ± \(String(format: "%.4f", bitsPerDimensionStandardError))",
+      "\(split) set: \(count(images, "image")), \(draws), scale \(String(format: "%.4f", scale))",
+      "  K - L_null          \(number(kMinusNull))\(error(standardError)) bits/pixel",
+      "  K                   \(number(k))\(error(standardError)) bits/pixel",
+      "  bits per dimension  \(number(bitsPerDimension))\(error(bitsPerDimensionStandardError))",
       "  where K - L_null stands:",
     ]
     let own = kMinusNull
@@ -65,5 +66,21 @@ public struct BoundReport: Encodable, Sendable {
     if let fullGaussian { places.append((fullGaussian, "one Gaussian with full covariance")) }
     for place in places.sorted(by: { $0.value < $1.value }) { lines.append("  \(number(place.value))  \(place.name)") }
     return lines.joined(separator: "\n")
+  }
+}
+
+/// A number that JSON has no word for where it is not finite: null.
+@propertyWrapper
+public struct NullUnlessFinite: Encodable, Sendable {
+  /// The number.
+  public var wrappedValue: Double
+
+  /// Wraps a number.
+  public init(wrappedValue: Double) { self.wrappedValue = wrappedValue }
+
+  /// Writes the number, or null.
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.singleValueContainer()
+    if wrappedValue.isFinite { try container.encode(wrappedValue) } else { try container.encodeNil() }
   }
 }
