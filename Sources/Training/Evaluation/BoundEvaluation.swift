@@ -3,6 +3,7 @@ internal import Datasets
 internal import Diffusion
 internal import Figures
 internal import Foundation
+internal import KernelInterface
 internal import Tensors
 
 /// The bound of a checkpoint's model: what `dpm-evaluate` does.
@@ -66,10 +67,11 @@ public struct BoundEvaluation {
     _ model: LoadedModel, _ dataset: ImageDataset, _ communicator: Communicator, _ console: RunConsole
   ) throws -> Sums {
     let count = min(dataset.count, request.images ?? dataset.count)
+    let groups = (count + laneCount - 1) / laneCount
     let terms = BoundTerms(
       dataset: dataset, count: count, standardization: model.standardization, schedule: model.schedule,
       architecture: model.checkpoint.architecture, layout: model.layout, parameters: model.parameters,
-      seed: request.seed, communicator: communicator, threads: request.threads ?? communicator.ownCores,
+      seed: request.seed, communicator: communicator, threads: request.threads ?? min(communicator.ownCores, groups),
       kernels: model.kernels)
     let (colors, pixels) = (dataset.shape.colors, dataset.shape.height * dataset.shape.width)
     let schedule = model.schedule

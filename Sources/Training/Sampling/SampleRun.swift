@@ -120,7 +120,8 @@ public struct SampleRun {
   private func draw(
     _ pass: Pass, _ model: LoadedModel, _ communicator: Communicator, progress: (Double) -> Void
   ) throws -> SampleSet {
-    let threads = request.threads ?? communicator.ownCores
+    // Fewer images take a thread as long as half a lane group.
+    let threads = request.threads ?? min(communicator.ownCores, (2 * pass.count + laneCount - 1) / laneCount)
     let workers = communicator.rankCount * threads
     let capacity = min(request.batchSize, (pass.count + workers - 1) / workers)
     let team = ThreadTeam(count: threads)
