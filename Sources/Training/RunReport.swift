@@ -18,7 +18,7 @@ final class RunReport {
   private let state: TrainingState
   private let run: OpenRun?
   private let communicator: Communicator
-  private let console: RunConsole
+  private let voice: RunVoice
   private let evaluation: Evaluation
   private let figures: RunFigures
   /// Rank 0's; nil elsewhere.
@@ -29,7 +29,6 @@ final class RunReport {
   /// Fitted at the first evaluation.
   private var yardstick: Yardstick?
   private let kernelName: String
-  private let log: RunLog?
   /// Where the user wants TensorBoard to see the run; rank 0's.
   private let events: RunEvents?
   private let runStart = ContinuousClock.now
@@ -61,7 +60,6 @@ final class RunReport {
     self.state = state
     self.run = run
     self.communicator = communicator
-    self.console = console
     self.schedule = schedule
     background = run.map { _ in BackgroundWork() }
     page = run.map { RunPage(folder: $0.folder, configuration: configuration) }
@@ -73,7 +71,8 @@ final class RunReport {
     figures = RunFigures(
       configuration: configuration, test: data.test, standardization: standardization, schedule: schedule,
       layout: layout, folder: run?.folder, communicator: communicator, kernels: kernels)
-    log = try communicator.onRankZero("open the log") { try run.map { try RunLog($0.folder.logPath) } } ?? nil
+    let log = try communicator.onRankZero("open the log") { try run.map { try RunLog($0.folder.logPath) } } ?? nil
+    voice = RunVoice(console, log: log, isHeard: communicator.isRankZero)
     let step = state.step
     events =
       try communicator.onRankZero("open the file of events") {
@@ -87,12 +86,6 @@ final class RunReport {
 
   // MARK: - Lines
 
-  private func print(_ line: String) {
-    guard communicator.isRankZero else { return }
-    console.line(line)
-    log?.append(line)
-  }
-
   /// What a reader of the log wants to know first; collective.
   ///
   /// - Parameter openBLAS: Rank 0's; nil where the run did not need it.
@@ -100,23 +93,22 @@ final class RunReport {
     let hosts = try HostReport(communicator, threads: configuration.distributed.threads)
     let header = RunHeader(
       configuration, data: data, layout: layout, hosts: hosts, kernels: kernelName, openBLAS: openBLAS)
-    print("dpm \(DPM.version)")
-    for line in header.lines { print(line) }
+    voice.line("dpm \(DPM.version)")
+    for line in header.lines { voice.line(line) }
     page?.facts = [("program", "dpm-train \(DPM.version)")] + header.facts + [("folder", run?.folder.path ?? "")]
-    if let run { print("run      \(run.folder.path)") }
-    if state.step > 0 { print("resumed  at step \(state.step)") }
-    print(String(format: "ready    in %.1f s", startSeconds))
-    if communicator.isRankZero { for warning in hosts.warnings { console.warn(warning) } }
+    if let run { voice.line("run      \(run.folder.path)") }
+    if state.step > 0 { voice.line("resumed  at step \(state.step)") }
+    voice.line(String(format: "ready    in %.1f s", startSeconds))
+    hosts.warnings.forEach(voice.warn)
     if let before = run?.checkpoint?.checkpoint, abs(before.scale - standardization.scale) > 1e-9 * before.scale {
-      console.warn(
+      voice.warn(
         "\(data.train.name) has scale \(standardization.scale), but the checkpoint's data had scale \(before.scale): the run "
           + "goes on with other images than it began with")
     }
   }
 
   func showProgress(epoch: Int, minibatch: Int, of minibatches: Int) {
-    guard communicator.isRankZero else { return }
-    console.progress(Double(minibatch) / Double(minibatches)) { [state, configuration] in
+    voice.progress(Double(minibatch) / Double(minibatches)) {
       let objective = state.epochObjectiveSum / Double(max(1, state.epochImages))
       return "epoch \(epoch + 1)/\(configuration.training.epochs)  " + String(format: "%+.4f bits/pixel", objective)
     }
@@ -125,6 +117,7 @@ final class RunReport {
   // MARK: - Epochs
 
   func beginEpoch(communication: CommunicationTime) {
+    voice.beginWork()
     epochStart = .now
     stepStart = epochStart
     epochImages = 0
@@ -166,9 +159,9 @@ final class RunReport {
       line += String(format: "  communication %.1f s, %.1f s of it waiting", total, exposed)
     }
     line += "  ETA \(ClockTime.text(epochSeconds * Double(epochs - epoch)))  lr " + String(format: "%.3g", learningRate)
-    print(line)
-    if badSteps > 0 && communicator.isRankZero {
-      console.warn(
+    voice.line(line)
+    if badSteps > 0 {
+      voice.warn(
         "epoch \(epoch): \(count(badSteps, "step")) with a gradient that was not finite; those tensors stayed")
     }
     lastObjective = objective
@@ -234,7 +227,7 @@ final class RunReport {
 
   /// Says that a stop came before an epoch's test bound and figures were done.
   func noteIncomplete(epoch: Int) {
-    print("         the test bound or figures of epoch \(epoch) were not done when the stop came")
+    voice.line("         the test bound or figures of epoch \(epoch) were not done when the stop came")
   }
 
   /// The page as it is now; nil on other ranks.
@@ -247,15 +240,16 @@ final class RunReport {
   /// Evaluates the test bound, and says where it stands; collective.
   func evaluate(epoch: Int, _ interruption: Interruption) throws {
     let start = ContinuousClock.now
+    voice.beginWork()
     let bound = try evaluation.bound(state.bestParameters) { fraction in
-      if communicator.isRankZero { console.progress(fraction) { "epoch \(epoch), test bound" } }
+      voice.progress(fraction) { "epoch \(epoch), test bound" }
       try interruption.check()
     }
     pending?.testObjective = bound.objective
     pending?.testStandardError = bound.standardError
     let seconds = start.duration(to: .now).seconds
     page?.phases.evaluating += seconds
-    print(
+    voice.line(
       String(
         format: "         test %+.4f ± %.4f bits/pixel on %d images  %.1f s", bound.objective, bound.standardError,
         bound.images, seconds))
@@ -269,7 +263,7 @@ final class RunReport {
         try yardstick ?? Yardstick(data, standardization: standardization, schedule: schedule)
       } ?? nil
     pending?.yardstick = yardstick
-    if let yardstick { print("         " + yardstick.text(placing: objective)) }
+    if let yardstick { voice.line("         " + yardstick.text(placing: objective)) }
   }
 
   // MARK: - Files
@@ -301,7 +295,8 @@ final class RunReport {
   /// - Parameter gradient: Of one of the epoch's steps, gathered; nil for no figure of it.
   func drawFigures(epoch: Int, gradient: FloatBuffer?, _ interruption: Interruption) throws {
     let start = ContinuousClock.now
-    let showProgress = samplingProgress(since: start)
+    voice.beginWork()
+    let showProgress = samplingProgress(epoch: epoch, since: start)
     let drawing = try figures.draw(
       epoch: epoch, best: state.bestParameters, parameters: state.parameters, gradient: gradient
     ) { fraction in
@@ -310,7 +305,7 @@ final class RunReport {
     }
     let seconds = start.duration(to: .now).seconds
     page?.phases.sampling += seconds
-    print(String(format: "         samples drawn in %.1f s", seconds))
+    voice.line(String(format: "         samples drawn in %.1f s", seconds))
     _ = try communicator.onRankZero("draw the figures") {
       guard let drawing, let page = currentPage("running") else { return }
       try background?.submit { [events, step = state.step] () throws(InputError) in
@@ -342,16 +337,16 @@ final class RunReport {
   }
 
   /// Shows on rank 0 how far samples are, and says once, where they take long, how long.
-  private func samplingProgress(since start: ContinuousClock.Instant) -> (Double) -> Void {
+  private func samplingProgress(epoch: Int, since start: ContinuousClock.Instant) -> (Double) -> Void {
     guard communicator.isRankZero else { return { _ in } }
     var isLengthKnown = false
     return { [self] fraction in
-      console.progress(fraction) { "samples" }
+      voice.progress(fraction) { "epoch \(epoch), samples" }
       let seconds = start.duration(to: .now).seconds
       guard !isLengthKnown, seconds > Self.lengthGuess, fraction > 0 else { return }
       isLengthKnown = true
       let whole = seconds / fraction
-      if whole > Self.longSampling { print("         drawing samples, about \(ClockTime.text(whole))") }
+      if whole > Self.longSampling { voice.line("         drawing samples, about \(ClockTime.text(whole))") }
     }
   }
 
@@ -388,10 +383,10 @@ final class RunReport {
     let objective = state.epochImages > 0 ? state.epochObjectiveSum / Double(state.epochImages) : lastObjective
     if let objective { parts.append(String(format: "last objective %+.4f bits/pixel", objective)) }
     parts.append(checkpoint.map { "a checkpoint is written: \($0)" } ?? "all in \(run.folder.path)")
-    print(parts.joined(separator: ", "))
+    voice.line(parts.joined(separator: ", "))
     guard checkpoint != nil else { return }
     let name = URL(fileURLWithPath: run.folder.path)
-    print(
+    voice.line(
       "go on with: dpm-train \(run.folder.configurationPath) --output-dir "
         + "\(name.deletingLastPathComponent().relativePath) --name \(name.lastPathComponent) --resume")
   }
