@@ -12,8 +12,10 @@ public struct Axis: Equatable, Sendable {
 
   /// An axis over `values`, with about `count` ticks.
   ///
-  /// - Parameter margin: The share of the span that is left free at either end.
-  public init(covering values: ClosedRange<Double>, count: Int = 6, margin: Double = 0.04) {
+  /// - Parameters:
+  ///   - margin: The share of the span that is left free at either end.
+  ///   - isWhole: Whether there are whole numbers only, as of epochs.
+  public init(covering values: ClosedRange<Double>, count: Int = 6, margin: Double = 0.04, isWhole: Bool = false) {
     var (lower, upper) = (values.lowerBound, values.upperBound)
     if upper - lower <= 1e-12 * max(1, abs(lower)) {
       let half = max(0.5, abs(lower) * 0.1)
@@ -24,7 +26,7 @@ public struct Axis: Equatable, Sendable {
     let rough = (upper - lower) / Double(max(1, count))
     let power = pow(10, floor(log10(rough)))
     let factor = [1.0, 2, 5, 10].first { $0 * power >= rough } ?? 10
-    let step = factor * power
+    let step = max(factor * power, isWhole ? 1 : 0)
     let first = Int((lower / step).rounded(.up))
     let last = Int((upper / step).rounded(.down))
     range = lower...upper

@@ -55,11 +55,14 @@ public struct LineChart: Sendable {
   public var xLabel: String
   /// From top to bottom.
   public var panels: [Panel]
+  /// Whether the horizontal axis has whole numbers only.
+  private let hasWholeX: Bool
 
   /// A chart of panels.
-  public init(title: String, xLabel: String, panels: [Panel]) {
+  public init(title: String, xLabel: String, hasWholeX: Bool = false, panels: [Panel]) {
     self.title = title
     self.xLabel = xLabel
+    self.hasWholeX = hasWholeX
     self.panels = panels
   }
 
@@ -90,7 +93,7 @@ public struct LineChart: Sendable {
   func draw(on canvas: Canvas, x: Double, y: Double, width: Double, height: Double) {
     canvas.text(title, x: x + 74, y: y + 30, size: 14)
     let xs = panels.flatMap(\.series).flatMap(\.points).map(\.x).filter(\.isFinite)
-    let xAxis = Axis(covering: (xs.min() ?? 0)...(xs.max() ?? 1), count: 8, margin: 0.02)
+    let xAxis = Axis(covering: (xs.min() ?? 0)...(xs.max() ?? 1), count: 8, margin: 0.02, isWhole: hasWholeX)
     let gap = 26.0
     let right = panels.contains(where: \.hasLegendBeside) ? 140.0 : 24
     let available = height - 50 - 52 - gap * Double(panels.count - 1)

@@ -12,7 +12,7 @@ enum ProgressFigure {
       metrics.compactMap { line in line.norms.map { (Double(line.epoch), value($0)) } }
     }
     return LineChart(
-      title: title, xLabel: "epoch",
+      title: title, xLabel: "epoch", hasWholeX: true,
       panels: [
         .init(
           "objective J (bits/pixel)",
@@ -37,7 +37,7 @@ enum ProgressFigure {
   /// Norms of each layer's gradient, and of its update for each unit of its parameters.
   static func layers(_ metrics: [Metrics], title: String) -> LineChart {
     LineChart(
-      title: title, xLabel: "epoch",
+      title: title, xLabel: "epoch", hasWholeX: true,
       panels: [
         .init("gradient ‖g‖ by layer", series: series(metrics, \.gradients), isLogarithmic: true),
         .init("update ‖Δθ‖/‖θ‖ by layer", series: series(metrics, \.updateRatios), isLogarithmic: true),

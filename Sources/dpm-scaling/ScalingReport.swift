@@ -88,6 +88,7 @@ struct ScalingReport {
     let base = Double(counts[0].ranks)
     return LineChart(
       title: "\(study.config ?? "mnist"), batch \(study.batchSize), \(study.mode.rawValue) scaling", xLabel: "ranks",
+      hasWholeX: true,
       panels: [
         .init(
           "speed-up",

@@ -25,6 +25,13 @@ import Testing
     #expect(Set(axis.ticks.map(axis.label)).count == axis.ticks.count)
   }
 
+  @Test(
+    "epochs are whole",
+    arguments: [(1.0...2.0, [1.0, 2]), (1...1, [1]), (1...40, [0, 5, 10, 15, 20, 25, 30, 35, 40])])
+  func wholeTicks(_ values: ClosedRange<Double>, _ ticks: [Double]) {
+    #expect(Axis(covering: values, count: 8, margin: 0.02, isWhole: true).ticks == ticks)
+  }
+
   @Test("logarithmic ticks are round, inside and not too many", arguments: 0..<200)
   func logarithmic(_ seed: Int) {
     let random = CounterRandom(seed: UInt64(seed), purpose: .time, step: 1)
