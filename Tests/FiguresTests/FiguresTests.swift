@@ -27,7 +27,7 @@ import Testing
 
   @Test(
     "epochs are whole",
-    arguments: [(1.0...2.0, [1.0, 2]), (1...1, [1]), (1...40, [5, 10, 15, 20, 25, 30, 35, 40])])
+    arguments: [(1.0...2.0, [1.0, 2]), (1...1, [1]), (1...40, [10, 20, 30, 40])])
   func wholeTicks(_ values: ClosedRange<Double>, _ ticks: [Double]) {
     #expect(Axis(covering: values, count: 8, margin: 0.02, isWhole: true).ticks == ticks)
   }
