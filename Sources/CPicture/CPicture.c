@@ -32,10 +32,13 @@ int cpicture_read(const char *path, cpicture *picture, char *reason, int capacit
   const guchar *pixels = gdk_pixbuf_read_pixels(upright);
   const int channels = gdk_pixbuf_get_n_channels(upright);
   const int stride = gdk_pixbuf_get_rowstride(upright);
+  picture->is_transparent = 0;
   for (int y = 0; y < picture->height; y++)
-    for (int x = 0; x < picture->width; x++)
-      for (int c = 0; c < 3; c++)
-        picture->rgb[3 * ((size_t)y * picture->width + x) + c] = pixels[(size_t)y * stride + x * channels + c];
+    for (int x = 0; x < picture->width; x++) {
+      const guchar *pixel = pixels + (size_t)y * stride + x * channels;
+      if (channels == 4 && pixel[3] < 255) picture->is_transparent = 1;
+      for (int c = 0; c < 3; c++) picture->rgb[3 * ((size_t)y * picture->width + x) + c] = pixel[c];
+    }
   g_object_unref(upright);
   return 0;
 }

@@ -86,14 +86,14 @@ public final class ForwardProcess {
     let elements = batch.colors * batch.width * batch.width
     let dequantization = CounterRandom(seed: seed, purpose: dequantizationPurpose, step: step)
     kernels.uniforms(
-      clean.pointer, count: elements, indices: images.indices.pointer, step: dequantization.step,
+      clean.pointer, from: 0, count: elements, indices: images.indices.pointer, step: dequantization.step,
       key: dequantization.key)
     kernels.gatherLanes(
       images.pixels.pointer, elements: elements, scale: scale, shift: shift, width: dequantizationWidth,
       clean: clean.pointer)
     let noise = CounterRandom(seed: seed, purpose: noisePurpose, step: step)
     kernels.normals(
-      batch.target(group), count: elements, indices: images.indices.pointer, step: noise.step, key: noise.key)
+      batch.target(group), from: 0, count: elements, indices: images.indices.pointer, step: noise.step, key: noise.key)
     kernels.diffuse(
       clean: clean.pointer, noise: batch.target(group), noisy: batch.noisyInterior(group), colors: batch.colors,
       height: batch.width, width: batch.width, coefficients: batch.coefficients(group))

@@ -11,20 +11,33 @@ public protocol PosteriorFactor {
   /// Changes the moments μ_θ and σ_θ of one reverse step of a group.
   func modify(
     mean: UnsafeMutableBufferPointer<Float>, deviation: UnsafeMutableBufferPointer<Float>, group: Int)
+  /// Which of the C·H·W elements `modify` leaves without deviation in every lane, so that no noise is drawn for them; empty
+  /// where there are none.
+  var isFixed: [Bool] { get }
+}
+
+extension PosteriorFactor {
+  /// No element is fixed.
+  public var isFixed: [Bool] { [] }
 }
 
 /// Denoising: r is a Gaussian of standard deviation d around the noisy image y = x + d·ε.
 public struct DenoisingFactor: PosteriorFactor {
-  /// The true images x in lanes, [group][C·H·W][16].
+  /// The true images x in lanes, [group][C·H·W][16]; y where they are noisy already.
   public let images: FloatBuffer
   /// d, in units of the standardized data.
   public let deviation: Float
   private let noisy: FloatBuffer
+  /// What ε is multiplied by.
+  private let added: Float
 
-  /// Keeps true images; the sampler's starting noise becomes their ε.
-  public init(images: FloatBuffer, deviation: Float = 1) {
+  /// Keeps images; the sampler's starting noise becomes their ε.
+  ///
+  /// - Parameter areNoisy: Whether the images have their noise already.
+  public init(images: FloatBuffer, deviation: Float = 1, areNoisy: Bool = false) {
     self.images = images
     self.deviation = deviation
+    added = areNoisy ? 0 : deviation
     noisy = FloatBuffer(count: images.count)
   }
 
@@ -32,7 +45,7 @@ public struct DenoisingFactor: PosteriorFactor {
   public func start(_ image: UnsafeMutableBufferPointer<Float>, group: Int) {
     let first = group * image.count
     for index in image.indices {
-      image[index] = images.pointer[first + index] + deviation * image[index]
+      image[index] = images.pointer[first + index] + added * image[index]
       noisy.pointer[first + index] = image[index]
     }
   }
@@ -64,6 +77,9 @@ public struct InpaintingFactor: PosteriorFactor {
     self.images = images
     self.isKnown = isKnown
   }
+
+  /// What is known needs no noise.
+  public var isFixed: [Bool] { isKnown }
 
   /// The reference's mask: the right half of the columns (x ≥ W/2) is known.
   public static func rightHalf(colors: Int, width: Int) -> [Bool] {

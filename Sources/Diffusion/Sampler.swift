@@ -20,6 +20,8 @@ public final class Sampler {
   private let noise: FloatBuffer
   private let times = AlignedBuffer<Int>(count: laneCount)
   private let indices: AlignedBuffer<UInt32>
+  /// The elements that need noise, in pieces that begin at multiples of 4.
+  private var noisyElements: [Range<Int>] = []
   private let inverseRootLength: Float
 
   /// Makes room for `capacity` samples at a time.
@@ -49,6 +51,7 @@ public final class Sampler {
   /// - Parameters:
   ///   - samples: Which samples, by their numbers in the seed's endless sequence; a number may come several times, each
   ///     time with the same noise.
+  ///   - starts: Of each sample the number whose starting noise it has; nil for its own. Posteriors of one noisy picture share it.
   ///   - seed: Chooses the sequence.
   ///   - factor: r(x), or nil for plain samples.
   ///   - startTime: The first time whose step is taken, of an x_t that `factor` makes; nil for T-1.
@@ -56,25 +59,26 @@ public final class Sampler {
   ///   - wants: Whether x_t is to be visited, for t from T-1 (the start) to 0 (the samples); what it throws ends the drawing.
   ///   - visit: Called with t and x_t, standardized, [samples][C][H][W].
   public func sample(
-    _ samples: some RandomAccessCollection<Int>, seed: UInt64, factor: (any PosteriorFactor)? = nil,
-    from startTime: Int? = nil,
-    stopAfter lastTime: Int = 1,
+    _ samples: some RandomAccessCollection<Int>, starts: [Int]? = nil, seed: UInt64,
+    factor: (any PosteriorFactor)? = nil, from startTime: Int? = nil, stopAfter lastTime: Int = 1,
     wants: (Int) throws -> Bool, visit: (Int, [Float]) throws -> Void
   ) rethrows {
     let numbers = Array(samples)
     guard !numbers.isEmpty else { return }
     let groups = (numbers.count + laneCount - 1) / laneCount
     precondition(groups <= batch.groupCapacity, "more samples than there is room for")
-    for lane in 0..<groups * laneCount {
-      indices[lane] = UInt32(truncatingIfNeeded: numbers[min(lane, numbers.count - 1)])
-    }
+    precondition(starts.map { $0.count == numbers.count } ?? true, "a start for each sample")
     let firstTime = startTime ?? forwardProcess.schedule.trajectoryLength - 1
     let start = CounterRandom(seed: seed, purpose: .samplingStart, step: 0)
+    noisyElements = [0..<elements]
+    setIndices(starts ?? numbers, groups: groups)
     for group in 0..<groups {
       draw(start, into: image, group)
       factor?.start(lanes(image), group: group)
       setImage(group)
     }
+    setIndices(numbers, groups: groups)
+    noisyElements = noisyElements(isFixed: factor?.isFixed ?? [])
     if try wants(firstTime) { try visit(firstTime, unpacked(numbers.count)) }
     for time in stride(from: firstTime, through: lastTime, by: -1) {
       takeStep(time, count: numbers.count, seed: seed, factor: factor)
@@ -86,9 +90,35 @@ public final class Sampler {
     UnsafeMutableBufferPointer(start: buffer.pointer, count: elements * laneCount)
   }
 
+  /// What noise is keyed by, lane by lane; lanes behind the last repeat it.
+  private func setIndices(_ numbers: [Int], groups: Int) {
+    for lane in 0..<groups * laneCount {
+      indices[lane] = UInt32(truncatingIfNeeded: numbers[min(lane, numbers.count - 1)])
+    }
+  }
+
   private func draw(_ stream: CounterRandom, into buffer: FloatBuffer, _ group: Int) {
-    kernels.normals(
-      buffer.pointer, count: elements, indices: indices.pointer + group * laneCount, step: stream.step, key: stream.key)
+    for piece in noisyElements {
+      kernels.normals(
+        buffer.pointer, from: piece.lowerBound, count: piece.count, indices: indices.pointer + group * laneCount,
+        step: stream.step, key: stream.key)
+    }
+  }
+
+  /// Blocks of four elements that are not fixed altogether, put together where they touch.
+  private func noisyElements(isFixed: [Bool]) -> [Range<Int>] {
+    guard !isFixed.isEmpty else { return [0..<elements] }
+    var pieces: [Range<Int>] = []
+    for first in stride(from: 0, to: elements, by: 4) {
+      let block = first..<min(first + 4, elements)
+      if block.allSatisfy({ isFixed[$0] }) { continue }
+      if let last = pieces.last, last.upperBound == first {
+        pieces[pieces.count - 1] = last.lowerBound..<block.upperBound
+      } else {
+        pieces.append(block)
+      }
+    }
+    return pieces
   }
 
   /// One reverse step of all groups: x ← μ' + σ'·N(0, I).
@@ -120,7 +150,11 @@ public final class Sampler {
         start: readouts.pointer + group * 2 * batch.targetStride, count: elements * laneCount)
       factor?.modify(mean: lanes(image), deviation: deviation, group: group)
       draw(stream, into: noise, group)
-      for index in 0..<elements * laneCount { image.pointer[index] += deviation[index] * noise.pointer[index] }
+      for piece in noisyElements {
+        for index in piece.lowerBound * laneCount..<piece.upperBound * laneCount {
+          image.pointer[index] += deviation[index] * noise.pointer[index]
+        }
+      }
       setImage(group)
     }
   }

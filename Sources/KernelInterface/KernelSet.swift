@@ -61,13 +61,14 @@ public protocol KernelSet: Sendable {
 
   // MARK: Random numbers
 
-  /// Fills numbers[element][lane] with uniforms in (0, 1); `numbers` has room for a multiple of 4 elements.
+  /// Fills numbers[element][lane] with uniforms in (0, 1) from an element on, a multiple of 4; `numbers` has room for a multiple
+  /// of 4 elements.
   func uniforms(
-    _ numbers: UnsafeMutablePointer<Float>, count: Int, indices: UnsafePointer<UInt32>, step: UInt32,
+    _ numbers: UnsafeMutablePointer<Float>, from first: Int, count: Int, indices: UnsafePointer<UInt32>, step: UInt32,
     key: SIMD2<UInt32>)
-  /// Fills numbers[element][lane] with standard normals; `numbers` has room for a multiple of 4 elements.
+  /// Fills numbers[element][lane] with standard normals, as `uniforms` does.
   func normals(
-    _ numbers: UnsafeMutablePointer<Float>, count: Int, indices: UnsafePointer<UInt32>, step: UInt32,
+    _ numbers: UnsafeMutablePointer<Float>, from first: Int, count: Int, indices: UnsafePointer<UInt32>, step: UInt32,
     key: SIMD2<UInt32>)
 
   // MARK: Diffusion

@@ -46,16 +46,17 @@ private func storeUniforms(_ low: WideWords, _ high: WideWords, to pointer: Unsa
 }
 
 extension VectorKernels {
-  /// Fills numbers[element][lane] with uniforms in (0, 1) for 16 images.
+  /// Fills numbers[element][lane] with uniforms in (0, 1) for 16 images, from element `first` on, a multiple of 4.
   ///
-  /// `numbers` has room for `count` rounded up to a multiple of 4 elements.
+  /// `numbers` has room for `first + count` rounded up to a multiple of 4 elements.
   public func uniforms(
-    _ numbers: UnsafeMutablePointer<Float>, count: Int, indices: UnsafePointer<UInt32>, step: UInt32, key: SIMD2<UInt32>
+    _ numbers: UnsafeMutablePointer<Float>, from first: Int, count: Int, indices: UnsafePointer<UInt32>, step: UInt32,
+    key: SIMD2<UInt32>
   ) {
     let lowIndices = UnsafeRawPointer(indices).loadUnaligned(as: SIMD8<UInt32>.self)
     let highIndices = UnsafeRawPointer(indices + 8).loadUnaligned(as: SIMD8<UInt32>.self)
-    var element = 0
-    while element < count {
+    var element = first
+    while element < first + count {
       let low = philox(block: UInt32(truncatingIfNeeded: element &>> 2), indices: lowIndices, step: step, key: key)
       let high = philox(block: UInt32(truncatingIfNeeded: element &>> 2), indices: highIndices, step: step, key: key)
       let pointer = numbers + element * laneCount
@@ -67,15 +68,14 @@ extension VectorKernels {
     }
   }
 
-  /// Fills numbers[element][lane] with standard normals for 16 images: Box–Muller on pairs of uniforms.
-  ///
-  /// `numbers` has room for `count` rounded up to a multiple of 4 elements.
+  /// Fills numbers[element][lane] with standard normals for 16 images, as `uniforms` does: Box–Muller on pairs of uniforms.
   public func normals(
-    _ numbers: UnsafeMutablePointer<Float>, count: Int, indices: UnsafePointer<UInt32>, step: UInt32, key: SIMD2<UInt32>
+    _ numbers: UnsafeMutablePointer<Float>, from first: Int, count: Int, indices: UnsafePointer<UInt32>, step: UInt32,
+    key: SIMD2<UInt32>
   ) {
-    uniforms(numbers, count: count, indices: indices, step: step, key: key)
-    var element = 0
-    while element < count {
+    uniforms(numbers, from: first, count: count, indices: indices, step: step, key: key)
+    var element = first
+    while element < first + count {
       var lane = 0
       while lane < laneCount {
         let first = numbers + element * laneCount + lane

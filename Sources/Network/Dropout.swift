@@ -49,7 +49,8 @@ public final class Dropout {
   func apply(_ values: UnsafeMutablePointer<Float>, elements: Int, site: Site, indices: UnsafePointer<UInt32>) {
     let stream = CounterRandom(
       seed: seed &+ UInt64(site.number) &* 0x9E37_79B9_7F4A_7C15, purpose: .dropout, step: step)
-    kernels.uniforms(uniforms.pointer, count: elements, indices: indices, step: stream.step, key: stream.key)
+    kernels.uniforms(
+      uniforms.pointer, from: 0, count: elements, indices: indices, step: stream.step, key: stream.key)
     kernels.applyDropout(values, uniforms: uniforms.pointer, count: elements * laneCount, rate: rate)
   }
 

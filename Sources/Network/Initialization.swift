@@ -13,7 +13,8 @@ extension ParameterLayout {
       let stream = CounterRandom(seed: seed, purpose: .initialization, step: number)
       let columns = (entry.count + laneCount - 1) / laneCount
       let normals = FloatBuffer(count: (columns + 3) / 4 * 4 * laneCount)
-      kernels.normals(normals.pointer, count: columns, indices: lanes.pointer, step: stream.step, key: stream.key)
+      kernels.normals(
+        normals.pointer, from: 0, count: columns, indices: lanes.pointer, step: stream.step, key: stream.key)
       let weights = parameters.pointer + entry.offset
       if entry.shape.count == 4 {
         let deviation = (1 / Float(entry.shape[0])).squareRoot() / 9

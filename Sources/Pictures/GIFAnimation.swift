@@ -4,7 +4,7 @@ public import Tensors
 
 /// An endless animation as a GIF.
 ///
-/// Colours are the 6 × 7 × 6 nearest ones, greys all 256: a GIF has no more.
+/// Grey frames have all 256 greys; others the nearest of 6 × 6 × 6 colours and 40 greys: a GIF has no more.
 public struct GIFAnimation {
   /// Columns of a frame.
   public let width: Int
@@ -29,11 +29,30 @@ public struct GIFAnimation {
   public mutating func append(_ rgb: [UInt8], hundredths: Int) {
     precondition(rgb.count == 3 * width * height, "a frame of another size")
     let pixels = (0..<width * height).map { pixel -> UInt8 in
-      let (red, green, blue) = (Int(rgb[3 * pixel]), Int(rgb[3 * pixel + 1]), Int(rgb[3 * pixel + 2]))
-      return isGrey
-        ? rgb[3 * pixel] : UInt8((red * 5 + 127) / 255 * 42 + (green * 6 + 127) / 255 * 6 + (blue * 5 + 127) / 255)
+      let color = SIMD3(Int(rgb[3 * pixel]), Int(rgb[3 * pixel + 1]), Int(rgb[3 * pixel + 2]))
+      return isGrey ? rgb[3 * pixel] : Self.nearest(to: color)
     }
     frames.append((pixels, hundredths))
+  }
+
+  /// Colours of the cube, each side 0, 51, … 255; the greys follow them.
+  private static let cubeCount = 216
+  private static let greyCount = 40
+
+  private static let palette: [SIMD3<Int>] =
+    (0..<cubeCount).map { SIMD3($0 / 36, $0 / 6 % 6, $0 % 6) &* 51 }
+    + (0..<greyCount).map { SIMD3(repeating: $0 * 255 / (greyCount - 1)) }
+
+  /// The number of a palette's colour.
+  private static func nearest(to color: SIMD3<Int>) -> UInt8 {
+    let side = (color &+ 25) / 51
+    let inCube = side[0] * 36 + side[1] * 6 + side[2]
+    let grey = cubeCount + (color.wrappedSum() * (greyCount - 1) + 382) / 765
+    func distance(_ index: Int) -> Int {
+      let difference = palette[index] &- color
+      return (difference &* difference).wrappedSum()
+    }
+    return UInt8(distance(grey) < distance(inCube) ? grey : inCube)
   }
 
   /// Writes the file, whole or not at all.
@@ -44,11 +63,9 @@ public struct GIFAnimation {
     let fault = InputError(path, found: "\(frames.count) frames of \(width)×\(height)", expected: "what a GIF can hold")
     guard let file = EGifOpen(Unmanaged.passUnretained(encoded).toOpaque(), Self.append, nil) else { throw fault }
     EGifSetGifVersion(file, true)
-    var colors = (0..<256).map { index -> GifColorType in
-      let (red, green, blue) =
-        isGrey ? (index, index, index) : (index / 42 * 51, index / 6 % 7 * 255 / 6, index % 6 * 51)
-      return GifColorType(
-        Red: GifByteType(min(255, red)), Green: GifByteType(min(255, green)), Blue: GifByteType(min(255, blue)))
+    var colors = (0..<256).map { index in
+      let color = isGrey ? SIMD3(repeating: index) : Self.palette[index]
+      return GifColorType(Red: GifByteType(color[0]), Green: GifByteType(color[1]), Blue: GifByteType(color[2]))
     }
     let map = GifMakeMapObject(256, &colors)
     defer { GifFreeMapObject(map) }

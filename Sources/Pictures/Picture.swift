@@ -11,6 +11,8 @@ public struct Picture: Sendable {
   public let height: Int
   /// [height][width][3].
   public let rgb: [UInt8]
+  /// Whether what was decoded could be seen through somewhere.
+  public let isTransparent: Bool
 
   /// A picture of given pixels.
   public init(width: Int, height: Int, rgb: [UInt8]) {
@@ -18,6 +20,7 @@ public struct Picture: Sendable {
     self.width = width
     self.height = height
     self.rgb = rgb
+    isTransparent = false
   }
 
   /// Decodes a file, JPEG or PNG for example.
@@ -49,6 +52,7 @@ public struct Picture: Sendable {
     width = Int(decoded.width)
     height = Int(decoded.height)
     rgb = Array(UnsafeBufferPointer(start: pixels, count: 3 * width * height))
+    isTransparent = decoded.is_transparent != 0
   }
 
   private static func requireWhole(_ path: [CChar], _ name: String) throws(InputError) {

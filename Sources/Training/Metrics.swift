@@ -120,7 +120,7 @@ extension Metrics: Codable {
   public func encode(to encoder: any Encoder) throws {
     var values = encoder.container(keyedBy: CodingKeys.self)
     func put(_ number: Double, _ key: CodingKeys) throws {
-      if number.isFinite { try values.encode(number, forKey: key) } else { try values.encodeNil(forKey: key) }
+      try values.encode(NullUnlessFinite(wrappedValue: number), forKey: key)
     }
     try values.encode(epoch, forKey: .epoch)
     try values.encode(step, forKey: .step)

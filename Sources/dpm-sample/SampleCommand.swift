@@ -63,9 +63,13 @@ struct SampleCommand: RankedCommand {
   @Option(
     name: names("noise-sd"), help: "The noise that denoise adds, in standard deviations of the data. (default: 1.0)")
   var noiseDeviation: Double?
+  @Flag(name: names("already-noisy"), help: "The pictures have that noise already: denoise adds none.")
+  var alreadyNoisy = false
   @Option(name: names("per-image"), help: "Samples for each picture, with their mean and standard deviation.")
   var perImage = 1
-  @Option(help: ArgumentHelp("The times that reconstruct diffuses to. (default: 100,300,600)", valueName: "t,t,…"))
+  @Option(
+    help: ArgumentHelp(
+      "The times that reconstruct diffuses to. (default: a tenth, three and six tenths of T)", valueName: "t,t,…"))
   var times: String?
   @Option(
     name: names("data-dir"),
@@ -101,14 +105,15 @@ struct SampleCommand: RankedCommand {
     request.isOffline = offline
     let meanings: [(flag: String, isGiven: Bool, kind: SampleRequest.Kind)] = [
       ("--mask", mask != nil, .inpaint), ("--noise-sd", noiseDeviation != nil, .denoise),
-      ("--times", times != nil, .reconstruct),
+      ("--already-noisy", alreadyNoisy, .denoise), ("--times", times != nil, .reconstruct),
     ]
     let warnings = meanings.filter { $0.isGiven && $0.kind != kind }.map {
       "\($0.flag): says nothing with --kind \(kind.rawValue), it is for --kind \($0.kind.rawValue)"
     }
     if let noiseDeviation { request.noiseDeviation = noiseDeviation }
+    request.areNoisy = alreadyNoisy
     if let mask {
-      let isFile = FileManager.default.fileExists(atPath: mask)
+      let isFile = !Mask.isBuiltIn(mask) && FileManager.default.fileExists(atPath: mask)
       request.mask = try isFile ? .pixels { width in try Self.readMask(mask, width: width) } : Mask(mask)
     }
     if let times {
@@ -123,7 +128,7 @@ struct SampleCommand: RankedCommand {
       if count != nil { throw InputError("--count", found: "--images beside it", expected: "one of the two") }
       request.pictures = { [images, invert] colors, width in
         try images.map { file in
-          let picture = try Picture(contentsOf: file)
+          let picture = try Self.opaquePicture(file)
           return (invert ? picture.inverted() : picture).fitted(toSquare: width).elements(colors: colors)
         }
       }
@@ -136,12 +141,21 @@ struct SampleCommand: RankedCommand {
 
   /// White pixels are known; of a picture of the model's size, as nothing tells how another would have to be cut.
   private static func readMask(_ mask: String, width: Int) throws -> [Bool] {
-    let picture = try Picture(contentsOf: mask)
+    let picture = try opaquePicture(mask)
     guard picture.width == width, picture.height == width else {
       throw InputError(
         mask, found: "\(picture.width)×\(picture.height) pixels", expected: "\(width)×\(width), as the model's images")
     }
     return picture.elements(colors: 1).map { $0 >= 128 }
+  }
+
+  /// What lies under transparency is anything, and nobody means it.
+  private static func opaquePicture(_ file: String) throws(InputError) -> Picture {
+    let picture = try Picture(contentsOf: file)
+    guard !picture.isTransparent else {
+      throw InputError(file, found: "transparent pixels", expected: "an opaque picture")
+    }
+    return picture
   }
 
   static func run(_ plan: Plan, on communicator: Communicator) throws -> Int32 {

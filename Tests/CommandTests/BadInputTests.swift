@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-extension CommandTests {
+extension InputTests {
   /// Every mistake: one line that names what is wrong, a status that is not 0, nothing left behind.
   @Suite struct BadInputTests {
     private func fails(

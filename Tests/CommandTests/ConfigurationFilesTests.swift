@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-extension CommandTests {
+extension InputTests {
   /// Every file of `configs/`, on data of the sizes that it is for.
   @Suite struct ConfigurationFilesTests {
     private static let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()

@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-extension CommandTests {
+extension InputTests {
   /// What the commands do about a data set that is nowhere.
   ///
   /// How files are downloaded is tested in DatasetsTests.

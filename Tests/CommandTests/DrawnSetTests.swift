@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-extension CommandTests {
+extension InputTests {
   /// Dead leaves, for all sets that are drawn.
   @Suite struct DrawnSetTests {
     private func arguments(_ folder: TemporaryFolder, _ name: String) -> [String] {

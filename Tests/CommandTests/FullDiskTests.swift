@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-extension CommandTests {
+extension InputTests {
   /// A disk that is really full: a file system in memory, which only root can mount.
   @Suite(.enabled(if: TinyDisk.isPossible, "mounting a small file system needs root"))
   struct FullDiskTests {

@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-extension CommandTests {
+extension InputTests {
   @Suite struct HelpTests {
     static let commands = ["dpm-train", "dpm-evaluate", "dpm-sample", "dpm-benchmark", "dpm-scaling"]
     private static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()

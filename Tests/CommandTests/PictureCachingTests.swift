@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-extension CommandTests {
+extension InputTests {
   /// While a folder of pictures becomes a cache file: what else happens to both, and what is in the file then.
   @Suite struct PictureCachingTests {
     private let pictures: PictureRun

@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-extension CommandTests {
+extension InputTests {
   /// `--dataset images`: a folder of pictures, from the first decoding to sampling.
   @Suite struct PictureFolderTests {
     private let pictures: PictureRun

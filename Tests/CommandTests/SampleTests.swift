@@ -69,6 +69,18 @@ extension CommandTests {
           #expect(FileManager.default.fileExists(atPath: small.path("in/00000-\(name).png")))
         }
       }
+      // Numbers too: k/255 to the last bit.
+      try sample(
+        checkpoint, "--kind", "inpaint", "--images", own, "--mask", "left", "--per-image", "2", "--output",
+        small.path("in.npy"))
+      let pixels = try Picture(contentsOf: own).elements(colors: 1)
+      for (index, value) in try numbers(small.path("in.npy")).values.enumerated() where index % 8 < 4 {
+        #expect(value == Float(pixels[index % 64]) / 255)
+      }
+      // What an earlier drawing left is gone.
+      try sample(checkpoint, "--count", "2", "--output", small.path("in"), "--force")
+      #expect(
+        try FileManager.default.contentsOfDirectory(atPath: small.path("in")).sorted() == ["00000.png", "00001.png"])
       // A picture as the mask: white where known.
       try sample(
         checkpoint, "--kind", "inpaint", "--images", own, "--mask", own, "--output", small.path("masked/"))
@@ -115,6 +127,9 @@ extension CommandTests {
         let warning = "warning: --times: says nothing with --kind \(kind), it is for --kind reconstruct\n"
         #expect(drawn.errors == (kind == "reconstruct" ? "" : warning))
       }
+      // From a tenth, three and six tenths of the trajectory; an ending in capitals is one too.
+      try sample(checkpoint, "--kind", "reconstruct", "--count", "2", "--output", small.path("three.NPY"))
+      #expect(try numbers(small.path("three.NPY")).header.contains("(3, 2, 1, 8, 8)"))
       let grid = try Picture(contentsOf: small.path("reconstruct.png"))
       #expect(grid.width > 5 * 9 && grid.height > 5 * 9)
       let text = try sample(checkpoint, "--count", "4", "--output", small.path("way.gif")).output
@@ -128,6 +143,7 @@ extension CommandTests {
       let small = try SmallRun()
       let checkpoint = try checkpoint(small)
       let text = try small.folder.write("no picture", as: "text.png")
+      let clear = SamplePicture.path("greyalpha_camera.png")
       let picture = small.path("wide.png")
       try sample(checkpoint, "--count", "4", "--output", picture)
       for name in ["full", "empty"] {
@@ -155,6 +171,14 @@ extension CommandTests {
         ([checkpoint, "--kind", "reconstruct", "--times", "a", "--output", small.path("x.png")], "--times: \"a\""),
         (inpaint + ["--threads", "0"], "--threads: 0, expected 1 ... 1024"),
         ([checkpoint, "--output", "/dev/full"], "/dev/full"),
+        ([checkpoint, "--output", ""], "--output: \"\", expected"),
+        ([checkpoint, "--output", small.path("x.jpg")], "x.jpg, expected a .png, a .npy, a .gif, or a folder"),
+        ([checkpoint, "--output", "-"], "--output: -, expected a .png"),
+        ([checkpoint, "--output", "\(text)/"], "text.png/: not a directory"),
+        ([checkpoint, "--output", small.path("full"), "--force"], "full, where mine.txt lies"),
+        (
+          [checkpoint, "--kind", "reconstruct", "--times", "9,9", "--output", small.path("x.png")], "--times: 9, twice"
+        ),
       ]
       for (arguments, text) in cases {
         let result = try run(builtExecutable("dpm-sample"), arguments: arguments)

@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-extension CommandTests {
+extension InputTests {
   /// Files that are not what `dpm-evaluate` and `dpm-sample` need: one line that names them, nothing written.
   @Suite struct StrangeFileTests {
     private let small: SmallRun

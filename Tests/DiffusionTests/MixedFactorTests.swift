@@ -44,4 +44,30 @@ import Testing
       together == draw(plain, nil) + draw(inpainted, inpainting(inpainted)) + draw(denoised, denoising(denoised)))
     #expect(Array(together[0..<64]) != Array(together[9 * 64..<10 * 64]))
   }
+
+  @Test("samples may share a start: one noisy picture, several that could lie under it; what is noisy stays so")
+  func sharedStart() throws {
+    let kernels = try #require(KernelChoice.available().last)
+    let process = ForwardProcess(
+      schedule: NoiseSchedule(trajectoryLength: 30, temporalBasisCount: 4, firstStepBeta: 0.001), scale: 1, shift: 0,
+      elements: 64, seed: 3, kernels: kernels)
+    let sampler = Sampler(
+      forwardProcess: process, network: NoiseNetwork(), colors: 1, width: 8, capacity: 16, kernels: kernels)
+    let images = FloatBuffer(count: 64 * laneCount)
+    images.fill(0.5)
+    func visits(_ starts: [Int]?, areNoisy: Bool) -> [[Float]] {
+      var visits: [[Float]] = []
+      let factor = DenoisingFactor(images: images, deviation: 0.5, areNoisy: areNoisy)
+      sampler.sample(
+        [3, 4], starts: starts, seed: 7, factor: factor, wants: { $0 == 29 || $0 == 0 }, visit: { visits.append($1) })
+      return visits
+    }
+    let (own, shared, noisy) = (
+      visits(nil, areNoisy: false), visits([3, 3], areNoisy: false), visits(nil, areNoisy: true)
+    )
+    #expect(own[0][0..<64] != own[0][64...] && shared[0][0..<64] == shared[0][64...])
+    #expect(shared[0][0..<64] == own[0][0..<64] && shared[1][0..<64] == own[1][0..<64])
+    #expect(shared[1][0..<64] != shared[1][64...])
+    #expect(noisy[0].allSatisfy { $0 == 0.5 })
+  }
 }

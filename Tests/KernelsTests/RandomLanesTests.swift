@@ -12,14 +12,18 @@ import Testing
     for lane in 0..<laneCount { indices[lane] = UInt32(lane * 5407 + 3) }
     // 50 is no multiple of 4: the last block is drawn whole.
     let numbers = FloatBuffer(count: 52 * laneCount)
-    kernels.uniforms(numbers.pointer, count: 50, indices: indices.pointer, step: random.step, key: random.key)
+    kernels.uniforms(numbers.pointer, from: 0, count: 50, indices: indices.pointer, step: random.step, key: random.key)
     for element in 0..<50 {
       for lane in 0..<laneCount {
         let expected = random.uniform(index: Int(indices[lane]), element: element)
         #expect(abs(Double(numbers[element * laneCount + lane]) - expected) < 1e-7)
       }
     }
-    kernels.normals(numbers.pointer, count: 50, indices: indices.pointer, step: random.step, key: random.key)
+    // In two pieces: what is drawn does not depend on where a piece begins.
+    for (first, count) in [(20, 30), (0, 20)] {
+      kernels.normals(
+        numbers.pointer, from: first, count: count, indices: indices.pointer, step: random.step, key: random.key)
+    }
     for pair in 0..<25 {
       for lane in 0..<laneCount {
         let expected = random.normals(index: Int(indices[lane]), pair: pair)
@@ -37,7 +41,8 @@ import Testing
     let indices = AlignedBuffer<UInt32>(count: laneCount)
     for lane in 0..<laneCount { indices[lane] = UInt32(lane) }
     let random = CounterRandom(seed: 1, purpose: .diffusion, step: 0)
-    kernels.normals(numbers.pointer, count: count, indices: indices.pointer, step: random.step, key: random.key)
+    kernels.normals(
+      numbers.pointer, from: 0, count: count, indices: indices.pointer, step: random.step, key: random.key)
     var moments = SIMD4<Double>()
     for number in numbers.elements {
       let x = Double(number)

@@ -138,4 +138,25 @@ import Testing
     let picture = ramp(16, 16)
     #expect(picture.fitted(toSquare: 16).rgb == picture.rgb)
   }
+
+  @Test("transparency is dropped, and told")
+  func transparency() throws {
+    // Black, nothing, and half a red: three pixels of a PNG.
+    let png =
+      "iVBORw0KGgoAAAANSUhEUgAAAAMAAAABCAYAAAAb4BS0AAAAE0lEQVR4nGNgYGD4D8QMJxgYGgAMpAJI6EVD1AAAAABJRU5ErkJg"
+      + "gg=="
+    let picture = try Picture(
+      contentsOf: folder.write([UInt8](try #require(Data(base64Encoded: png))), as: "clear.png"))
+    #expect(picture.rgb == [0, 0, 0, 0, 0, 0, 200, 0, 0] && picture.isTransparent)
+  }
+
+  @Test("a coloured animation's greys are grey")
+  func greys() throws {
+    var animation = GIFAnimation(width: 3, height: 1, isGrey: false)
+    animation.append([96, 96, 96, 250, 10, 10, 255, 255, 255], hundredths: 6)
+    try animation.write(to: folder.file("a.gif"))
+    let picture = try Picture(contentsOf: folder.file("a.gif"))
+    #expect(picture.rgb[0] == picture.rgb[1] && picture.rgb[1] == picture.rgb[2] && abs(Int(picture.rgb[0]) - 96) < 4)
+    #expect(Array(picture.rgb[3...]) == [255, 0, 0, 255, 255, 255])
+  }
 }

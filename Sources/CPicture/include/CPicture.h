@@ -10,6 +10,8 @@ typedef struct {
   int height;
   /// width × height × 3 bytes: red, green, blue.
   unsigned char *rgb;
+  /// Whether a pixel was not opaque.
+  int is_transparent;
 } cpicture;
 
 /// Decodes a picture file (JPEG, PNG and what else gdk-pixbuf knows), turned upright by its EXIF orientation; transparency is

@@ -14,16 +14,18 @@ public struct BoundEvaluation {
   public init(_ request: BoundRequest) { self.request = request }
 
   /// More rounds than this do not pay: the error falls as their number's root.
-  private static let mostRounds = 10_000
+  private static let mostRounds = 1000
+  /// Rounds from which on the error of the images alone is known well enough to give up for.
+  private static let tellingRounds = 16
 
   /// What the rounds, or all times, came to.
-  private struct Sums {
-    /// Σ J of each image over the rounds; with every t: J itself.
-    var objectives: [Double]
+  private struct Findings {
+    /// Mean J of each image.
+    var objectives: [Double] = []
+    /// Of their mean.
+    var standardError = Double.infinity
+    /// 0 where every t was computed.
     var rounds = 0
-    /// Every J with its t, for the standard error.
-    var draws: [Double] = []
-    var times: [Int32] = []
     var steps: StepStatistics
   }
 
@@ -48,89 +50,124 @@ public struct BoundEvaluation {
             + "\(model.standardization.scale): these are other images")
       }
     }
-    let splits: [BoundRequest.Split] = request.split == .both ? [.test, .train] : [request.split]
-    return try splits.map { split in
+    let fit = try communicator.onRankZero("fit the trivial models") {
+      console.progress(0) { "fitting the trivial models" }
+      return GaussianFit(to: host.data.train, standardization: model.standardization, openBLAS: try OpenBLAS())
+    }
+    return try request.splits.map { split in
       let dataset = split == .test ? host.data.test : host.data.train
-      let trivial = try communicator.onRankZero("fit the trivial models") {
-        TrivialModels(
-          fittedTo: host.data.train, evaluatedOn: dataset, standardization: model.standardization,
-          openBLAS: try OpenBLAS())
-      }
-      let sums = try sums(model, dataset, communicator, console)
-      let report = report(sums, model, dataset, split, trivial)
-      _ = try communicator.onRankZero("write the files") { try write(sums, model, dataset, split, configuration) }
+      let count = min(dataset.count, request.images ?? dataset.count)
+      let trivial = fit?.models(on: dataset, count: count)
+      let findings = try findings(model, dataset, count, communicator, console)
+      let report = report(findings, model, dataset, split, trivial)
+      _ = try communicator.onRankZero("write the files") { try write(findings, model, dataset, split, configuration) }
       return report
     }
   }
 
-  private func sums(
-    _ model: LoadedModel, _ dataset: ImageDataset, _ communicator: Communicator, _ console: RunConsole
-  ) throws -> Sums {
-    let count = min(dataset.count, request.images ?? dataset.count)
+  private func findings(
+    _ model: LoadedModel, _ dataset: ImageDataset, _ count: Int, _ communicator: Communicator, _ console: RunConsole
+  ) throws -> Findings {
     let groups = (count + laneCount - 1) / laneCount
     let terms = BoundTerms(
       dataset: dataset, count: count, standardization: model.standardization, schedule: model.schedule,
       architecture: model.checkpoint.architecture, layout: model.layout, parameters: model.parameters,
       seed: request.seed, communicator: communicator, threads: request.threads ?? min(communicator.ownCores, groups),
       kernels: model.kernels)
-    let (colors, pixels) = (dataset.shape.colors, dataset.shape.height * dataset.shape.width)
-    let schedule = model.schedule
-    var sums = Sums(
-      objectives: [Double](repeating: 0, count: count),
-      steps: StepStatistics(schedule: schedule, colors: colors, pixels: pixels))
-    let wantsEntropy = request.perStepFile != nil
-    if request.isExact {
-      let steps = schedule.trajectoryLength - 1
-      for time in 1...steps {
-        let round = try terms.terms(step: time, time: { _ in time }, withEntropy: wantsEntropy) { fraction in
-          show(console, communicator, (Double(time - 1) + fraction) / Double(steps), "t = \(time) of \(steps)")
-        }
-        sums.steps.add(round, time: { _ in time })
-        for image in 0..<count { sums.objectives[image] += round.divergence[image] }
-      }
-      sums.objectives = sums.objectives.map {
-        schedule.objective(totalDivergence: $0, colors: colors, pixels: pixels)
-      }
-      return sums
+    let findings =
+      try request.isExact
+      ? exact(terms, dataset.shape, communicator, console) : rounds(terms, dataset.shape, communicator, console)
+    if !findings.objectives.allSatisfy(\.isFinite), communicator.isRankZero {
+      console.warn("\(model.path): the bound is not finite: the model has diverged")
     }
-    while sums.rounds < Self.mostRounds {
-      let times = Evaluation.times(count: count, schedule: schedule, seed: request.seed, round: sums.rounds)
-      let round = try terms.terms(step: sums.rounds, time: { Int(times[$0]) }, withEntropy: wantsEntropy) { fraction in
-        show(console, communicator, fraction, "round \(sums.rounds + 1)")
-      }
-      sums.steps.add(round, time: { Int(times[$0]) })
-      let objectives = round.divergence.map { schedule.objective(divergence: $0, colors: colors, pixels: pixels) }
-      for image in 0..<count { sums.objectives[image] += objectives[image] }
-      sums.rounds += 1
-      guard let wanted = request.standardError else {
-        (sums.draws, sums.times) = (objectives, times)
-        break
-      }
-      sums.draws += objectives
-      sums.times += times
-      if Evaluation.standardError(sums.draws, times: sums.times) <= wanted { break }
-    }
-    return sums
+    return findings
   }
+
+  /// Every image at every t.
+  private func exact(
+    _ terms: BoundTerms, _ shape: ImageShape, _ communicator: Communicator, _ console: RunConsole
+  ) throws -> Findings {
+    let (schedule, pixels) = (terms.schedule, shape.height * shape.width)
+    var findings = Findings(steps: StepStatistics(schedule: schedule, colors: shape.colors, pixels: pixels))
+    var divergences = [Double](repeating: 0, count: terms.count)
+    let steps = schedule.trajectoryLength - 1
+    for time in 1...steps {
+      let round = try terms.terms(step: time, time: { _ in time }, withEntropy: wantsEntropy) { fraction in
+        show(console, communicator, (Double(time - 1) + fraction) / Double(steps), "t = \(time) of \(steps)")
+      }
+      findings.steps.add(round, time: { _ in time })
+      for image in 0..<terms.count { divergences[image] += round.divergence[image] }
+    }
+    findings.objectives = divergences.map {
+      schedule.objective(totalDivergence: $0, colors: shape.colors, pixels: pixels)
+    }
+    findings.standardError = Self.standardError(findings.objectives)
+    return findings
+  }
+
+  /// Every image at times of its own, round by round.
+  private func rounds(
+    _ terms: BoundTerms, _ shape: ImageShape, _ communicator: Communicator, _ console: RunConsole
+  ) throws -> Findings {
+    let (schedule, pixels) = (terms.schedule, shape.height * shape.width)
+    var findings = Findings(steps: StepStatistics(schedule: schedule, colors: shape.colors, pixels: pixels))
+    var mean = StratifiedMean(imageCount: terms.count)
+    let fewest = StratifiedMean.rounds(imageCount: terms.count, trajectoryLength: schedule.trajectoryLength)
+    var isOver = false
+    while !isOver {
+      let times = Evaluation.times(count: terms.count, schedule: schedule, seed: request.seed, round: mean.rounds)
+      let text = "round \(mean.rounds + 1)" + (mean.rounds < fewest ? " of \(fewest)" : "")
+      let done = mean.rounds < fewest ? Double(mean.rounds) / Double(fewest) : 0
+      let round = try terms.terms(step: mean.rounds, time: { Int(times[$0]) }, withEntropy: wantsEntropy) { fraction in
+        show(console, communicator, mean.rounds < fewest ? done + fraction / Double(fewest) : fraction, text)
+      }
+      findings.steps.add(round, time: { Int(times[$0]) })
+      mean.add(
+        round.divergence.map { schedule.objective(divergence: $0, colors: shape.colors, pixels: pixels) }, times: times)
+      isOver = mean.rounds >= fewest && !isWorthAnotherRound(mean, communicator, console)
+    }
+    (findings.objectives, findings.standardError, findings.rounds) = (mean.objectives, mean.standardError, mean.rounds)
+    return findings
+  }
+
+  /// Whether the standard error that was asked for is still to be reached; says so where it cannot be.
+  private func isWorthAnotherRound(
+    _ mean: StratifiedMean, _ communicator: Communicator, _ console: RunConsole
+  ) -> Bool {
+    guard let wanted = request.standardError, mean.standardError > wanted, mean.mean.isFinite else { return false }
+    let imagesError = mean.rounds < Self.tellingRounds ? 0 : mean.imagesError
+    let isHopeless = imagesError > wanted
+    guard isHopeless || mean.rounds >= Self.mostRounds else { return true }
+    if communicator.isRankZero {
+      console.warn(
+        "--standard-error: \(wanted), reached \(String(format: "%.4f", mean.standardError)) in \(mean.rounds) rounds; "
+          + (isHopeless
+            ? "\(mean.imageCount) images differ so much that \(String(format: "%.4f", imagesError)) would remain"
+            : "more would take too long"))
+    }
+    return false
+  }
+
+  private var wantsEntropy: Bool { request.perStepFile != nil }
 
   private func show(_ console: RunConsole, _ communicator: Communicator, _ fraction: Double, _ text: String) {
     if communicator.isRankZero { console.progress(fraction) { text } }
   }
 
   private func report(
-    _ sums: Sums, _ model: LoadedModel, _ dataset: ImageDataset, _ split: BoundRequest.Split, _ trivial: TrivialModels?
+    _ findings: Findings, _ model: LoadedModel, _ dataset: ImageDataset, _ split: BoundRequest.Split,
+    _ trivial: TrivialModels?
   ) -> BoundReport {
-    let objectives = sums.objectives.map { $0 / Double(max(1, sums.rounds)) }
-    let mean = objectives.reduce(0, +) / Double(objectives.count)
-    let error =
-      sums.rounds == 0 ? Self.standardError(objectives) : Evaluation.standardError(sums.draws, times: sums.times)
+    let mean = findings.objectives.reduce(0, +) / Double(findings.objectives.count)
+    let error = findings.standardError
     let colors = dataset.shape.colors
     let k = -mean + NoiseSchedule.nullLikelihood(colors: colors)
     let scale = model.standardization.scale
     return BoundReport(
       split: split.rawValue, k: k, kMinusNull: -mean, standardError: error,
       bitsPerDimension: log2(255 / scale) - k / Double(colors), bitsPerDimensionStandardError: error / Double(colors),
-      images: objectives.count, scale: scale, rounds: sums.rounds, ceiling: model.schedule.ceiling(colors: colors),
+      images: findings.objectives.count, scale: scale, rounds: findings.rounds,
+      ceiling: model.schedule.ceiling(colors: colors),
       independentGaussians: trivial?.independentPixels ?? .nan, fullGaussian: trivial?.fullCovariance,
       checkpoint: model.path, epoch: model.checkpoint.epoch, step: model.checkpoint.step)
   }
@@ -146,29 +183,24 @@ public struct BoundEvaluation {
   // MARK: - Files
 
   private func write(
-    _ sums: Sums, _ model: LoadedModel, _ dataset: ImageDataset, _ split: BoundRequest.Split,
+    _ findings: Findings, _ model: LoadedModel, _ dataset: ImageDataset, _ split: BoundRequest.Split,
     _ configuration: Configuration
   ) throws(InputError) {
-    // With both sets, each has files of its own.
-    func own(_ path: String) -> String {
-      request.split == .both ? "\(path.dropLast(4))-\(split.rawValue).csv" : path
-    }
-    if let path = request.perImageFile {
+    if let path = request.perImageFile(of: split) {
       let null = NoiseSchedule.nullLikelihood(colors: dataset.shape.colors)
       let files = try PictureFolder.files(configuration).map { split == .test ? $0.test : $0.train }
       var lines = "image,k_minus_null,k\(files == nil ? "" : ",file")\n"
-      for (image, sum) in sums.objectives.enumerated() {
-        let value = -sum / Double(max(1, sums.rounds))
+      for (image, objective) in findings.objectives.enumerated() {
         let file = files.map { ",\"" + $0[image].replacing("\"", with: "\"\"") + "\"" } ?? ""
-        lines += "\(image),\(value),\(value + null)\(file)\n"
+        lines += "\(image),\(-objective),\(-objective + null)\(file)\n"
       }
-      try AtomicFile.write(lines, to: own(path))
+      try AtomicFile.write(lines, to: path)
     }
-    if let path = request.perStepFile.map(own) {
-      try AtomicFile.write(sums.steps.csv, to: path)
-      for type in ["png", "pdf"] {
-        try sums.steps.chart(title: "\(dataset.name), \(split.rawValue) set, epoch \(model.checkpoint.epoch)")
-          .write(to: request.plotPath(of: path, type))
+    if let path = request.perStepFile(of: split) {
+      try AtomicFile.write(findings.steps.csv, to: path)
+      for plot in request.plots(of: path) {
+        try findings.steps.chart(title: "\(dataset.name), \(split.rawValue) set, epoch \(model.checkpoint.epoch)")
+          .write(to: plot)
       }
     }
   }

@@ -1,17 +1,17 @@
 internal import Foundation
 
-/// What `dpm-evaluate` found out about a set of images.
+/// What `dpm-evaluate` found out about a set of images; of a model that has diverged, numbers may not be finite (null in JSON).
 public struct BoundReport: Encodable, Sendable {
   /// The evaluated set's name.
   public var split: String
   /// K, the bound on the log-likelihood of standardized data, in bits/pixel.
-  public var k: Double
+  @NullUnlessFinite public var k: Double
   /// K - L_null: above the likelihood under N(0, I), in bits/pixel.
-  public var kMinusNull: Double
-  /// The standard error of both; of a single image there is none (infinity, null in JSON).
+  @NullUnlessFinite public var kMinusNull: Double
+  /// The standard error of both; of a single image there is none: infinity.
   @NullUnlessFinite public var standardError: Double
   /// An upper bound on the code length of the raw data, in bits for each value.
-  public var bitsPerDimension: Double
+  @NullUnlessFinite public var bitsPerDimension: Double
   /// Its standard error.
   @NullUnlessFinite public var bitsPerDimensionStandardError: Double
   /// Images that were evaluated.
@@ -25,7 +25,7 @@ public struct BoundReport: Encodable, Sendable {
   /// N(0, I): zero by definition.
   public var whiteNoise = 0.0
   /// A Gaussian for each value of a pixel.
-  public var independentGaussians: Double
+  @NullUnlessFinite public var independentGaussians: Double
   /// One Gaussian with full covariance; nil for images of too many values.
   public var fullGaussian: Double?
   /// The checkpoint's file, epoch and step.
@@ -48,7 +48,7 @@ public struct BoundReport: Encodable, Sendable {
 
   /// For people: the numbers, then where they stand.
   public var text: String {
-    func number(_ value: Double) -> String { String(format: "%9.4f", value) }
+    func number(_ value: Double) -> String { String(format: "%9.4f", value.isNaN ? .nan : value) }
     func error(_ value: Double) -> String { value.isFinite ? String(format: " ± %.4f", value) : "" }
     let draws = rounds == 0 ? "every t" : rounds == 1 ? "one t each" : "\(rounds) t each"
     var lines = [
@@ -64,23 +64,11 @@ public struct BoundReport: Encodable, Sendable {
       (own, "this model  <--"), (ceiling, "ceiling: what the fixed first step leaves"),
     ]
     if let fullGaussian { places.append((fullGaussian, "one Gaussian with full covariance")) }
-    for place in places.sorted(by: { $0.value < $1.value }) { lines.append("  \(number(place.value))  \(place.name)") }
+    // What is no number is below all others.
+    func height(_ value: Double) -> Double { value.isNaN ? -.infinity : value }
+    for place in places.sorted(by: { height($0.value) < height($1.value) }) {
+      lines.append("  \(number(place.value))  \(place.name)")
+    }
     return lines.joined(separator: "\n")
-  }
-}
-
-/// A number that JSON has no word for where it is not finite: null.
-@propertyWrapper
-public struct NullUnlessFinite: Encodable, Sendable {
-  /// The number.
-  public var wrappedValue: Double
-
-  /// Wraps a number.
-  public init(wrappedValue: Double) { self.wrappedValue = wrappedValue }
-
-  /// Writes the number, or null.
-  public func encode(to encoder: any Encoder) throws {
-    var container = encoder.singleValueContainer()
-    if wrappedValue.isFinite { try container.encode(wrappedValue) } else { try container.encodeNil() }
   }
 }

@@ -53,14 +53,33 @@ public struct BoundRequest: Sendable {
       throw InputError("--exact", found: "--standard-error beside it", expected: "one of the two")
     }
     for (flag, path) in [("--per-image", perImageFile), ("--per-step", perStepFile)] {
-      guard let path else { continue }
-      guard path.hasSuffix(".csv") else { throw InputError(flag, found: path, expected: "a name that ends in .csv") }
-      for file in path == perStepFile ? [path, plotPath(of: path, "png"), plotPath(of: path, "pdf")] : [path] {
-        try OutputFile.check(file, flag: flag, overwrites: overwrites)
-      }
+      guard let path, !path.hasSuffix(".csv") else { continue }
+      throw InputError(flag, found: path, expected: "a name that ends in .csv")
+    }
+    if let perImageFile, perImageFile == perStepFile {
+      throw InputError("--per-image", found: "\(perImageFile), which is --per-step too", expected: "two names")
+    }
+    for split in splits {
+      if let path = perImageFile(of: split) { try OutputFile.check(path, flag: "--per-image", overwrites: overwrites) }
+      guard let path = perStepFile(of: split) else { continue }
+      for file in [path] + plots(of: path) { try OutputFile.check(file, flag: "--per-step", overwrites: overwrites) }
     }
   }
 
-  /// The plot beside a file of numbers.
-  func plotPath(of path: String, _ type: String) -> String { "\(path.dropLast(4)).\(type)" }
+  /// The sets, one after the other.
+  var splits: [Split] { split == .both ? [.test, .train] : [split] }
+
+  /// The file of a line an image of a set.
+  func perImageFile(of split: Split) -> String? { perImageFile.map { own($0, split) } }
+
+  /// The file of a line a time of a set.
+  func perStepFile(of split: Split) -> String? { perStepFile.map { own($0, split) } }
+
+  /// With both sets, each has files of its own.
+  private func own(_ path: String, _ set: Split) -> String {
+    split == .both ? "\(path.dropLast(4))-\(set.rawValue).csv" : path
+  }
+
+  /// The plots beside a file of numbers.
+  func plots(of path: String) -> [String] { ["png", "pdf"].map { "\(path.dropLast(4)).\($0)" } }
 }

@@ -5,7 +5,7 @@ public import KernelInterface
 public import Network
 public import Tensors
 
-/// The bound on a whole data set during training: J of every image at a t of its own, stratified over the set.
+/// The bound on a whole data set during training: J of every image at times of its own (`StratifiedMean`).
 ///
 /// The draws depend on the seed and the image alone: evaluations of a run can be compared with one another, and any number
 /// of ranks finds the same value.
@@ -22,7 +22,8 @@ public final class Evaluation {
 
   private let makeTerms: (FloatBuffer) -> BoundTerms
   private let shape: ImageShape
-  private let times: [Int32]
+  /// t of every image, by round.
+  private let times: [[Int32]]
 
   /// Draws the times.
   ///
@@ -32,7 +33,8 @@ public final class Evaluation {
     layout: ParameterLayout, seed: UInt64, communicator: Communicator, threads: Int = 1, kernels: any KernelSet
   ) {
     shape = dataset.shape
-    times = Self.times(count: dataset.count, schedule: schedule, seed: seed, round: 0)
+    let rounds = StratifiedMean.rounds(imageCount: dataset.count, trajectoryLength: schedule.trajectoryLength)
+    times = (0..<rounds).map { Self.times(count: dataset.count, schedule: schedule, seed: seed, round: $0) }
     // Its memory is needed for seconds every few epochs only.
     makeTerms = { parameters in
       BoundTerms(
@@ -49,13 +51,17 @@ public final class Evaluation {
   /// - Throws: `CollectiveError` where the ranks cannot exchange their sums.
   public func bound(_ parameters: FloatBuffer, progress: (Double) throws -> Void = { _ in }) throws -> Bound {
     let terms = makeTerms(parameters)
-    let divergences = try terms.terms(step: 0, time: { Int(times[$0]) }, progress: progress).divergence
-    let objectives = divergences.map {
-      terms.schedule.objective(divergence: $0, colors: shape.colors, pixels: shape.height * shape.width)
+    var mean = StratifiedMean(imageCount: terms.count)
+    for (round, times) in times.enumerated() {
+      let divergences = try terms.terms(step: round, time: { Int(times[$0]) }) { fraction in
+        try progress((Double(round) + fraction) / Double(self.times.count))
+      }.divergence
+      mean.add(
+        divergences.map {
+          terms.schedule.objective(divergence: $0, colors: shape.colors, pixels: shape.height * shape.width)
+        }, times: times)
     }
-    return Bound(
-      objective: objectives.reduce(0, +) / Double(objectives.count),
-      standardError: Self.standardError(objectives, times: times), images: objectives.count)
+    return Bound(objective: mean.mean, standardError: mean.standardError, images: terms.count)
   }
 
   /// Times of all images, stratified, for one of any number of rounds.
@@ -67,18 +73,5 @@ public final class Evaluation {
         into: $0)
     }
     return times
-  }
-
-  /// The standard error of a mean over stratified times.
-  ///
-  /// Stratified by t, the mean does not vary as t does. What is left shows in the differences between images whose
-  /// times are neighbours: error² = Σ(J_i - J_{i+1})²/(2n(n-1)), i in the order of t (the successive-difference estimator,
-  /// Wolter, "Introduction to variance estimation", section 8.2).
-  static func standardError(_ objectives: [Double], times: [Int32]) -> Double {
-    guard objectives.count > 1 else { return .infinity }
-    let ordered = objectives.indices.sorted { (times[$0], $0) < (times[$1], $1) }.map { objectives[$0] }
-    let squares = zip(ordered, ordered.dropFirst()).reduce(0) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) }
-    let count = Double(objectives.count)
-    return (squares / (2 * count * (count - 1))).squareRoot()
   }
 }

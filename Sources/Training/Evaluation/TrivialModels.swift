@@ -18,72 +18,106 @@ public struct TrivialModels: Equatable, Sendable {
   /// varied in none of them would then be taken for constant.
   public var fullCovariance: Double?
 
-  /// A full covariance of more values than this takes more than 128 MiB and minutes.
-  static let mostElements = 4096
-
-  /// Values of a set that are looked at: all of MNIST's and CIFAR-10's; of larger sets the first images'.
-  static let mostValues = 1 << 28
-
   /// Fits to one set and evaluates on another; on this process alone.
   public init(
     fittedTo train: ImageDataset, evaluatedOn test: ImageDataset, standardization: Standardization, openBLAS: OpenBLAS
   ) {
+    self = GaussianFit(to: train, standardization: standardization, openBLAS: openBLAS).models(on: test)
+  }
+
+  /// Models of known likelihoods.
+  init(independentPixels: Double, fullCovariance: Double?) {
+    self.independentPixels = independentPixels
+    self.fullCovariance = fullCovariance
+  }
+}
+
+/// The Gaussians of `TrivialModels`, to be evaluated on any number of sets.
+struct GaussianFit {
+  /// A full covariance of more values than this takes more than 128 MiB and minutes.
+  private static let mostElements = 4096
+
+  private let moments: PixelMoments
+  /// The inverse covariance's lower triangle, column after column, and ln |Σ|; nil where there is none.
+  private let full: (inverse: [Double], logDeterminant: Double)?
+  /// A grey level in units of the standardized data, squared.
+  private let unit: Double
+  private let openBLAS: OpenBLAS
+
+  /// Dequantization adds a uniform variable of the width of a grey level.
+  private var noise: Double { unit / 12 }
+
+  /// Fits to a training set.
+  init(to train: ImageDataset, standardization: Standardization, openBLAS: OpenBLAS) {
     let elements = train.shape.elements
     let isFull = elements <= Self.mostElements && train.count > elements
-    // Matrices are changed in place: CIFAR-10's take 75 MB each.
-    var (fitted, evaluated) = (
-      PixelMoments(train, openBLAS: isFull ? openBLAS : nil), PixelMoments(test, openBLAS: isFull ? openBLAS : nil)
-    )
-    // In units of the standardized data; dequantization adds a uniform variable of the width of a grey level.
-    let unit = standardization.greyLevelWidth * standardization.greyLevelWidth
-    let noise = unit / 12
-    let means = zip(evaluated.means, fitted.means).map { ($0 - $1) }
-    let perPixel = 1 / (Double(train.shape.height * train.shape.width) * 2 * log(2))
+    self.openBLAS = openBLAS
+    unit = standardization.greyLevelWidth * standardization.greyLevelWidth
+    let moments = PixelMoments(train, count: train.count, openBLAS: isFull ? openBLAS : nil)
+    guard isFull else {
+      self.moments = moments
+      full = nil
+      return
+    }
+    var covariances = moments.covariances
+    for column in 0..<elements {
+      for row in column..<elements {
+        let index = column * elements + row
+        covariances[index] = covariances[index] * unit + (row == column ? unit / 12 : 0)
+      }
+    }
+    full = openBLAS.invert(&covariances, size: elements).map { (covariances, $0) }
+    self.moments = moments.withVariancesAlone()
+  }
+
+  /// The mean log-likelihood of a set's first images, all of them unless `count` says less.
+  func models(on test: ImageDataset, count: Int? = nil) -> TrivialModels {
+    let elements = test.shape.elements
+    let evaluated = PixelMoments(test, count: count ?? test.count, openBLAS: full == nil ? nil : openBLAS)
+    let means = zip(evaluated.means, moments.means).map { ($0 - $1) }
+    let perPixel = 1 / (Double(test.shape.height * test.shape.width) * 2 * log(2))
     // -½·(ln|Σ| + tr(Σ⁻¹·M) - d): M the second moments of the evaluated set around the fitted means.
     var sum = 0.0
     for element in 0..<elements {
-      let variance = fitted.variance(element) * unit + noise
+      let variance = moments.variance(element) * unit + noise
       let moment = (evaluated.variance(element) + means[element] * means[element]) * unit + noise
       sum += log(variance) + moment / variance - 1
     }
-    independentPixels = -sum * perPixel
-    guard isFull else { return }
-    for row in 0..<elements {
-      for column in 0...row {
-        let index = column * elements + row
-        let floor = row == column ? noise : 0
-        fitted.covariances[index] = fitted.covariances[index] * unit + floor
-        evaluated.covariances[index] = (evaluated.covariances[index] + means[row] * means[column]) * unit + floor
-      }
-    }
-    guard let logDeterminant = openBLAS.invert(&fitted.covariances, size: elements) else { return }
+    var models = TrivialModels(independentPixels: -sum * perPixel, fullCovariance: nil)
+    guard let full else { return models }
     var trace = 0.0
     for column in 0..<elements {
       for row in column..<elements {
         let index = column * elements + row
-        trace += (row == column ? 1 : 2) * fitted.covariances[index] * evaluated.covariances[index]
+        let moment = (evaluated.covariances[index] + means[row] * means[column]) * unit
+        trace += row == column ? full.inverse[index] * (moment + noise) : 2 * full.inverse[index] * moment
       }
     }
-    fullCovariance = -(logDeterminant + trace - Double(elements)) * perPixel
+    models.fullCovariance = -(full.logDeterminant + trace - Double(elements)) * perPixel
+    return models
   }
 }
 
 /// Means and covariances of a set's pixels, in grey levels; sums of integers, exact in any order.
 private struct PixelMoments {
-  let means: [Double]
-  /// The lower triangle, column after column; the diagonal alone is filled where no full covariance is wanted.
-  var covariances: [Double]
-  private let elements: Int
-  private let isFull: Bool
+  /// Values of a set that are looked at: all of MNIST's and CIFAR-10's; of larger sets the first images'.
+  private static let mostValues = 1 << 28
 
-  init(_ dataset: ImageDataset, openBLAS: OpenBLAS?) {
+  let means: [Double]
+  /// The lower triangle, column after column; the diagonal alone where no full covariance is wanted.
+  private(set) var covariances: [Double]
+  private let elements: Int
+  private var isFull: Bool
+
+  /// Looks at a set's first `count` images.
+  init(_ dataset: ImageDataset, count: Int, openBLAS: OpenBLAS?) {
     let elements = dataset.shape.elements
     let isFull = openBLAS != nil
     var sums = [Double](repeating: 0, count: elements)
     var squares = [Double](repeating: 0, count: isFull ? elements * elements : elements)
     let blockCount = 256
     var block = [Double](repeating: 0, count: blockCount * elements)
-    let imageCount = min(dataset.count, max(1, TrivialModels.mostValues / elements))
+    let imageCount = min(count, max(1, Self.mostValues / elements))
     for first in stride(from: 0, to: imageCount, by: blockCount) {
       let images = first..<min(first + blockCount, imageCount)
       dataset.withImages(images) { pixels in
@@ -114,6 +148,14 @@ private struct PixelMoments {
     }
     self.means = means
     covariances = squares
+  }
+
+  /// The same without covariances, which take 75 MB of CIFAR-10's images.
+  func withVariancesAlone() -> PixelMoments {
+    var moments = self
+    moments.covariances = (0..<elements).map { variance($0) }
+    moments.isFull = false
+    return moments
   }
 
   func variance(_ element: Int) -> Double { covariances[isFull ? element * (elements + 1) : element] }

@@ -31,6 +31,11 @@ public enum Mask {
     }
   }
 
+  /// Whether a name is a built-in mask's, whatever files there are.
+  public static func isBuiltIn(_ name: String) -> Bool {
+    Side(rawValue: name) != nil || name == "center" || name.hasPrefix("random:")
+  }
+
   /// Whether each of a picture's pixels is known: [width][width].
   func known(width: Int, seed: UInt64) throws -> [Bool] {
     let pixels = 0..<width * width

@@ -8,6 +8,8 @@ struct SampleOutput {
   let request: SampleRequest
   let colors: Int
   let width: Int
+  /// Of a reconstruction.
+  let times: [Int]
   /// The pictures that posteriors are of, in grey levels: [count][C][H][W].
   let truths: [Float]?
   /// One set, or one for each time of a reconstruction.
@@ -50,7 +52,7 @@ struct SampleOutput {
     return (0..<pictureCount).flatMap { picture -> [Tile] in
       var tiles = [Tile(name: "\(number(picture))-true", images: image(picture, of: truths))]
       if request.kind == .reconstruct {
-        for (time, result) in zip(request.times, results) {
+        for (time, result) in zip(times, results) {
           tiles.append(Tile(name: "\(number(picture))-t\(time)-start", images: image(picture, of: result.starts)))
           tiles.append(Tile(name: "\(number(picture))-t\(time)", images: image(picture, of: result.samples)))
         }
@@ -98,11 +100,11 @@ struct SampleOutput {
   }
 
   private func writeFolder() throws(InputError) {
-    if mkdir(request.output, 0o777) != 0 && errno != EEXIST { throw InputError(systemFault: request.output) }
+    let folder = SampleFolder(request.output)
+    try folder.prepare()
     for tile in tiles {
       try ImageGrid.write(
-        tile.images.map(ImageGrid.level(of:)), colors: colors, width: width,
-        toPNG: "\(request.output)/\(tile.name).png")
+        tile.images.map(ImageGrid.level(of:)), colors: colors, width: width, toPNG: folder.file(tile.name))
     }
   }
 
@@ -112,7 +114,7 @@ struct SampleOutput {
     switch request.kind {
     case .standard: shape.insert(values.count / elements, at: 0)
     case .inpaint, .denoise: shape.insert(contentsOf: [pictureCount, request.samplesPerPicture], at: 0)
-    case .reconstruct: shape.insert(contentsOf: [request.times.count, pictureCount], at: 0)
+    case .reconstruct: shape.insert(contentsOf: [times.count, pictureCount], at: 0)
     }
     // NPY version 1.0: magic, header's length, a Python dictionary padded to a multiple of 64, the numbers.
     let dictionary =

@@ -48,8 +48,10 @@ public struct SampleRequest {
   public var samplesPerPicture = 1
   /// The noise that `denoise` adds, in units of the standardized data.
   public var noiseDeviation = 1.0
-  /// The times that `reconstruct` diffuses to.
-  public var times = [100, 300, 600]
+  /// Whether the pictures have that noise already.
+  public var areNoisy = false
+  /// The times that `reconstruct` diffuses to; nil for a tenth, three and six tenths of the trajectory.
+  public var times: [Int]?
   /// Which pixels `inpaint` knows.
   public var mask = Mask.side(.right)
   /// The folder with the data set whose test images serve as pictures; nil for that of the checkpoint's configuration.
@@ -64,9 +66,18 @@ public struct SampleRequest {
 
   /// Where the samples go, by the output's name.
   public var format: Format {
-    if output.hasSuffix(".png") { return .grid }
-    if output.hasSuffix(".npy") { return .numpy }
-    return output.hasSuffix(".gif") ? .animation : .folder
+    switch outputType {
+    case "png": .grid
+    case "npy": .numpy
+    case "gif": .animation
+    default: .folder
+    }
+  }
+
+  /// The ending of the output's name, if it has one.
+  private var outputType: String {
+    let name = output.split(separator: "/", omittingEmptySubsequences: false).last ?? ""
+    return name.split(separator: ".", omittingEmptySubsequences: false).dropFirst().last.map { $0.lowercased() } ?? ""
   }
 
   /// Checks what can be checked before any work.
@@ -89,18 +100,35 @@ public struct SampleRequest {
     if pictures != nil && kind == .standard {
       throw InputError("--images", found: "--kind standard beside it", expected: "inpaint, denoise or reconstruct")
     }
+    if output == "-" || (format == .folder && !outputType.isEmpty && !OutputFile.isFolder(output)) {
+      throw InputError(
+        "--output", found: output, expected: "a .png, a .npy, a .gif, or a folder, with / at its end or without a dot")
+    }
     if format == .animation && kind == .reconstruct {
       throw InputError("--output", found: output, expected: "a .png, a .npy or a folder for --kind reconstruct")
     }
     try OutputFile.check(output, isFolder: format == .folder, flag: "--output", overwrites: overwrites)
+    if format == .folder, let other = SampleFolder(output).otherFile {
+      throw InputError(
+        "--output", found: "\(output), where \(other) lies", expected: "a folder of samples, or a new one")
+    }
   }
 
-  /// Checks what depends on the model's trajectory.
-  func validate(trajectoryLength: Int) throws(InputError) {
-    guard kind == .reconstruct else { return }
-    for time in times where !(1..<trajectoryLength).contains(time) {
-      throw InputError(
-        "--times", found: "\(time)", expected: "1 ... \(trajectoryLength - 1), as the model's T is \(trajectoryLength)")
+  /// The times that `reconstruct` diffuses to in a model's trajectory.
+  ///
+  /// - Throws: `InputError` for a time that it does not have, or that comes twice.
+  func times(trajectoryLength: Int) throws(InputError) -> [Int] {
+    guard let times else { return [1, 3, 6].map { max(1, $0 * trajectoryLength / 10) } }
+    for time in times where kind == .reconstruct {
+      guard (1..<trajectoryLength).contains(time) else {
+        throw InputError(
+          "--times", found: "\(time)",
+          expected: "1 ... \(trajectoryLength - 1), as the model's T is \(trajectoryLength)")
+      }
+      guard times.count(where: { $0 == time }) == 1 else {
+        throw InputError("--times", found: "\(time), twice", expected: "times that differ")
+      }
     }
+    return times
   }
 }

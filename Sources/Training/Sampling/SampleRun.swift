@@ -24,8 +24,8 @@ public struct SampleRun {
     var startTime: Int?
     /// Samples in all.
     var count: Int
-    /// Makes r(x) for some of them.
-    var factor: (Range<Int>) -> (any PosteriorFactor)?
+    /// What some of them are.
+    var share: (Range<Int>) -> SampleTeam.Share
   }
 
   /// Draws and writes; collective.
@@ -35,11 +35,12 @@ public struct SampleRun {
     let start = ContinuousClock.now
     let model = try LoadedModel(contentsOf: request.checkpoint, on: communicator)
     let architecture = model.checkpoint.architecture
-    try communicator.agree("check the options") {
-      try request.validate(trajectoryLength: architecture.trajectoryLength)
+    let times = try communicator.agree("check the options") {
+      try request.times(trajectoryLength: architecture.trajectoryLength)
     }
     let pictures = try request.kind == .standard ? nil : self.pictures(for: model, communicator, console)
-    let passes = try communicator.agree("prepare the mask") { try self.passes(model, pictures) }
+    let known = try communicator.agree("prepare the mask") { try self.known(architecture) }
+    let passes = self.passes(model, pictures, known: known, times: times)
     var results: [SampleSet] = []
     for (index, pass) in passes.enumerated() {
       results.append(
@@ -53,12 +54,17 @@ public struct SampleRun {
     let seconds = start.duration(to: .now).seconds
     _ = try communicator.onRankZero("write the samples") {
       let truths = pictures.map { $0.flatMap { $0.map { Float($0) / 255 } } }
+      if let truths { restore(truths, where: known, in: &results, elements: architecture.imageElements) }
       try SampleOutput(
-        request: request, colors: architecture.colorCount, width: architecture.spatialWidth, truths: truths,
-        results: results
+        request: request, colors: architecture.colorCount, width: architecture.spatialWidth, times: times,
+        truths: truths, results: results
       ).write()
     }
     guard communicator.isRankZero else { return }
+    if !results.allSatisfy({ $0.samples.allSatisfy(\.isFinite) }) {
+      console.warn(
+        "\(request.output): some values are not finite: the model has diverged, or the noise is too large for it")
+    }
     let count = passes.reduce(0) { $0 + $1.count }
     console.line(
       "\(request.output): \(count) \(request.kind.rawValue) \(count == 1 ? "sample" : "samples") of "
@@ -85,32 +91,57 @@ public struct SampleRun {
     }
   }
 
-  private func passes(_ model: LoadedModel, _ pictures: [[UInt8]]?) throws -> [Pass] {
-    guard let pictures else { return [Pass(startTime: nil, count: request.count) { _ in nil }] }
+  /// Which elements of an image inpainting knows; of the other kinds none.
+  private func known(_ architecture: Architecture) throws -> [Bool] {
+    guard request.kind == .inpaint else { return [] }
+    let pixels = try request.mask.known(width: architecture.spatialWidth, seed: request.seed)
+    return (0..<architecture.colorCount).flatMap { _ in pixels }
+  }
+
+  /// Gives known values back the bits that they had before they were standardized.
+  private func restore(_ truths: [Float], where isKnown: [Bool], in results: inout [SampleSet], elements: Int) {
+    for result in results.indices {
+      for time in results[result].images.indices {
+        for sample in 0..<results[result].images[time].count / elements {
+          let picture = sample / request.samplesPerPicture
+          for element in isKnown.indices where isKnown[element] {
+            results[result].images[time][sample * elements + element] = truths[picture * elements + element]
+          }
+        }
+      }
+    }
+  }
+
+  private func passes(_ model: LoadedModel, _ pictures: [[UInt8]]?, known: [Bool], times: [Int]) -> [Pass] {
+    guard let pictures else { return [Pass(startTime: nil, count: request.count) { .init(numbers: Array($0)) }] }
     let perPicture = request.samplesPerPicture
     let own = PictureLanes(
       pictures: pictures, standardization: model.standardization, samplesPerPicture: perPicture)
-    let architecture = model.checkpoint.architecture
     let count = pictures.count * perPicture
     switch request.kind {
     case .standard: return []
     case .denoise:
       return [
-        Pass(startTime: nil, count: count) { [deviation = Float(request.noiseDeviation)] samples in
-          DenoisingFactor(images: own.lanes(samples), deviation: deviation)
+        Pass(startTime: nil, count: count) { [request] samples in
+          // What could lie under one noisy picture: all its samples have the first one's noise.
+          .init(
+            numbers: Array(samples), starts: samples.map { $0 / perPicture * perPicture },
+            factor: DenoisingFactor(
+              images: own.lanes(samples), deviation: Float(request.noiseDeviation), areNoisy: request.areNoisy))
         }
       ]
     case .inpaint:
-      let known = try request.mask.known(width: architecture.spatialWidth, seed: request.seed)
-      let elements = (0..<architecture.colorCount).flatMap { _ in known }
       return [
-        Pass(startTime: nil, count: count) { samples in InpaintingFactor(images: own.lanes(samples), isKnown: elements)
+        Pass(startTime: nil, count: count) { samples in
+          .init(numbers: Array(samples), factor: InpaintingFactor(images: own.lanes(samples), isKnown: known))
         }
       ]
     case .reconstruct:
-      return request.times.map { time in
+      return times.map { time in
         Pass(startTime: time, count: count) { [schedule = model.schedule] samples in
-          ReconstructionFactor(images: own.lanes(samples), schedule: schedule, time: time)
+          .init(
+            numbers: Array(samples),
+            factor: ReconstructionFactor(images: own.lanes(samples), schedule: schedule, time: time))
         }
       }
     }
@@ -120,70 +151,32 @@ public struct SampleRun {
   private func draw(
     _ pass: Pass, _ model: LoadedModel, _ communicator: Communicator, progress: (Double) -> Void
   ) throws -> SampleSet {
-    // Fewer images take a thread as long as half a lane group.
-    let threads = request.threads ?? min(communicator.ownCores, (2 * pass.count + laneCount - 1) / laneCount)
-    let workers = communicator.rankCount * threads
-    let capacity = min(request.batchSize, (pass.count + workers - 1) / workers)
-    let team = ThreadTeam(count: threads)
-    let samplers = (0..<threads).map { _ in sampler(model, capacity: capacity) }
+    let threads = SampleTeam.usefulThreads(request.threads ?? communicator.ownCores, samples: pass.count)
+    let team = SampleTeam(
+      architecture: model.checkpoint.architecture, layout: model.layout,
+      process: ForwardProcess(
+        schedule: model.schedule, scale: model.standardization.scale, shift: model.standardization.shift,
+        elements: model.checkpoint.architecture.imageElements, seed: request.seed, kernels: model.kernels),
+      parameters: model.parameters, kernels: model.kernels, communicator: communicator, threads: threads)
     let startTime = pass.startTime ?? model.schedule.trajectoryLength - 1
-    let moments = moments(from: startTime)
-    var result = SampleSet(times: moments, images: moments.map { _ in [] })
-    for first in stride(from: 0, to: pass.count, by: workers * capacity) {
-      let size = min(workers * capacity, pass.count - first)
-      // By thread and moment.
-      var parts = [[[Float]]](repeating: [], count: threads)
-      parts.withUnsafeMutableBufferPointer { parts in
-        team.run { thread in
-          let worker = communicator.rank * threads + thread
-          let share = first + worker * size / workers..<first + (worker + 1) * size / workers
-          var images: [[Float]] = []
-          samplers[thread].sample(
-            share, seed: request.seed, factor: share.isEmpty ? nil : pass.factor(share), from: startTime,
-            wants: { time in
-              let done = Double(startTime - time) / Double(startTime)
-              if thread == 0 { progress((Double(first) + Double(size) * done) / Double(pass.count)) }
-              return moments.contains(time)
-            }
-          ) { _, x in images.append(x) }
-          parts[thread] = images
-        }
-      }
-      let own = moments.indices.flatMap { moment in parts.flatMap { $0.isEmpty ? [] : $0[moment] } }
-      let gathered = try communicator.gather(own.withUnsafeBytes { Array($0) })
+    let times = times(from: startTime)
+    var result = SampleSet(times: times, images: times.map { _ in [] })
+    let blockSize = communicator.rankCount * threads * request.batchSize
+    for first in stride(from: 0, to: pass.count, by: blockSize) {
+      let size = min(blockSize, pass.count - first)
+      let images = try team.draw(
+        size, seed: request.seed, from: startTime, keeping: times,
+        share: { pass.share(first + $0.lowerBound..<first + $0.upperBound) },
+        value: model.standardization.greyLevel(of:)
+      ) { progress((Double(first) + Double(size) * $0) / Double(pass.count)) }
       guard communicator.isRankZero else { continue }
-      for bytes in gathered {
-        let floats = bytes.withUnsafeBytes { raw in
-          (0..<bytes.count / 4).map { raw.loadUnaligned(fromByteOffset: 4 * $0, as: Float.self) }
-        }
-        let length = floats.count / moments.count
-        for moment in moments.indices {
-          result.images[moment] += floats[moment * length..<(moment + 1) * length].map(
-            model.standardization.greyLevel(of:))
-        }
-      }
+      for time in times.indices { result.images[time] += images[time] }
     }
     return result
   }
 
-  /// What draws one thread's samples.
-  private func sampler(_ model: LoadedModel, capacity: Int) -> Sampler {
-    let architecture = model.checkpoint.architecture
-    let network = SamplingNetwork(
-      ReverseModel(
-        architecture, layout: model.layout, kernels: model.kernels,
-        groupCapacity: (capacity + laneCount - 1) / laneCount, partCapacity: 1, forTraining: false),
-      parameters: model.parameters)
-    return Sampler(
-      forwardProcess: ForwardProcess(
-        schedule: model.schedule, scale: model.standardization.scale, shift: model.standardization.shift,
-        elements: architecture.imageElements, seed: request.seed, kernels: model.kernels),
-      network: network, colors: architecture.colorCount, width: architecture.spatialWidth, capacity: capacity,
-      kernels: model.kernels)
-  }
-
   /// The times whose images are kept, from the first to 0.
-  private func moments(from startTime: Int) -> [Int] {
+  private func times(from startTime: Int) -> [Int] {
     switch (request.kind, request.format) {
     case (_, .animation):
       Set((0...Self.frameCount).map { startTime * $0 / Self.frameCount }).sorted(by: >)

@@ -4,7 +4,6 @@ internal import Diffusion
 internal import Figures
 internal import KernelInterface
 internal import Network
-internal import Synchronization
 internal import Tensors
 
 /// Samples from noise to image, at a few times of the reverse trajectory, drawn by all ranks together.
@@ -31,17 +30,9 @@ final class SampleTrajectory {
   /// Moments between noise and image.
   private static let intermediateCount = 4
 
-  private let layout: ParameterLayout
   private let standardization: Standardization
-  private let sampler: SamplerParts
-  private let communicator: Communicator
-  private let threads: Int
-
-  private struct SamplerParts {
-    let process: ForwardProcess
-    let architecture: Architecture
-    let kernels: any KernelSet
-  }
+  private let makeTeam: (FloatBuffer) -> SampleTeam
+  private let wanted: [Int]
 
   /// - Parameter threads: Of each rank.
   init(
@@ -49,14 +40,15 @@ final class SampleTrajectory {
     communicator: Communicator, threads: Int = 1, kernels: any KernelSet
   ) {
     self.standardization = standardization
-    self.communicator = communicator
-    self.threads = threads
-    self.layout = layout
-    sampler = SamplerParts(
-      process: ForwardProcess(
-        schedule: schedule, scale: standardization.scale, shift: standardization.shift,
-        elements: architecture.imageElements, seed: Self.seed, kernels: kernels),
-      architecture: architecture, kernels: kernels)
+    wanted = Self.times(trajectoryLength: architecture.trajectoryLength)
+    let process = ForwardProcess(
+      schedule: schedule, scale: standardization.scale, shift: standardization.shift,
+      elements: architecture.imageElements, seed: Self.seed, kernels: kernels)
+    makeTeam = { parameters in
+      SampleTeam(
+        architecture: architecture, layout: layout, process: process, parameters: parameters, kernels: kernels,
+        communicator: communicator, threads: threads)
+    }
   }
 
   /// The times whose images are shown: the start, four evenly spread, and the end of the trajectory.
@@ -81,75 +73,23 @@ final class SampleTrajectory {
   func draw(
     _ parameters: FloatBuffer, _ portions: [Portion], progress: (Double) throws -> Void = { _ in }
   ) throws -> [[Moment]] {
-    let wanted = Self.times(trajectoryLength: sampler.architecture.trajectoryLength)
     let lanes = portions.indices.flatMap { portion in
       (0..<portions[portion].count).map { Lane(portion: portion, number: $0) }
     }
-    let workers = communicator.rankCount * threads
-    // By thread and moment.
-    var parts = [[[UInt8]]](repeating: [], count: threads)
-    var failure: (any Error)?
-    let isOver = Atomic(false)
-    parts.withUnsafeMutableBufferPointer { parts in
-      ThreadTeam(count: threads).run { thread in
-        let worker = communicator.rank * threads + thread
-        let share = worker * lanes.count / workers..<(worker + 1) * lanes.count / workers
-        do {
-          parts[thread] = try drawn(Array(lanes[share]), of: portions, parameters, at: wanted) { fraction in
-            if isOver.load(ordering: .relaxed) { throw CancellationError() }
-            if thread == 0 { try progress(fraction) }
-          }
-        } catch {
-          isOver.store(true, ordering: .relaxed)
-          if thread == 0 { failure = error }
-        }
-      }
-    }
-    if let failure { throw failure }
-    let own = wanted.indices.flatMap { moment in parts.flatMap { $0.isEmpty ? [] : $0[moment] } }
-    let gathered = try communicator.gather(own)
-    let elements = sampler.architecture.imageElements
-    let levels = wanted.indices.map { moment in
-      gathered.flatMap { part -> ArraySlice<UInt8> in
-        let count = part.count / wanted.count
-        return part[moment * count..<(moment + 1) * count]
-      }
-    }
+    let team = makeTeam(parameters)
+    let levels = try team.draw(
+      lanes.count, seed: Self.seed, from: wanted[0], keeping: wanted,
+      share: { samples in
+        let own = Array(lanes[samples])
+        return .init(numbers: own.map(\.number), factor: factor(own, of: portions))
+      },
+      value: { ImageGrid.level(of: standardization.greyLevel(of: $0)) }, progress: progress)
+    let elements = team.architecture.imageElements
     var first = 0
     return portions.map { portion in
       defer { first += portion.count * elements }
       return zip(wanted, levels).map { Moment(time: $0, levels: Array($1[first..<first + portion.count * elements])) }
     }
-  }
-
-  /// What one thread draws: the levels of its samples at each of the times.
-  private func drawn(
-    _ lanes: [Lane], of portions: [Portion], _ parameters: FloatBuffer, at times: [Int],
-    progress: (Double) throws -> Void
-  ) throws -> [[UInt8]] {
-    func report(_ time: Int) throws { try progress(1 - Double(time) / Double(max(1, times[0]))) }
-    guard !lanes.isEmpty else {
-      for time in (0...times[0]).reversed() { try report(time) }
-      return []
-    }
-    // Their memory is needed for seconds every few epochs only.
-    let architecture = sampler.architecture
-    let model = ReverseModel(
-      architecture, layout: layout, kernels: sampler.kernels,
-      groupCapacity: (lanes.count + laneCount - 1) / laneCount, partCapacity: 1, forTraining: false)
-    let trajectory = Sampler(
-      forwardProcess: sampler.process, network: SamplingNetwork(model, parameters: parameters),
-      colors: architecture.colorCount, width: architecture.spatialWidth, capacity: lanes.count,
-      kernels: sampler.kernels)
-    var levels: [[UInt8]] = []
-    try trajectory.sample(
-      lanes.map(\.number), seed: Self.seed, factor: factor(lanes, of: portions),
-      wants: { time in
-        try report(time)
-        return times.contains(time)
-      }
-    ) { _, images in levels.append(images.map { ImageGrid.level(of: standardization.greyLevel(of: $0)) }) }
-    return levels
   }
 
   /// r(x) of these samples, each its portion's.
