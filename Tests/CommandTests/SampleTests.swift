@@ -170,6 +170,8 @@ extension CommandTests {
         ([checkpoint, "--kind", "reconstruct", "--times", "40", "--output", small.path("x.png")], "--times: 40"),
         ([checkpoint, "--kind", "reconstruct", "--times", "a", "--output", small.path("x.png")], "--times: \"a\""),
         (inpaint + ["--threads", "0"], "--threads: 0, expected 1 ... 1024"),
+        (inpaint + ["--mask", clear], "greyalpha_camera.png: transparent pixels, expected an opaque picture"),
+        (inpaint + ["--images", clear], "greyalpha_camera.png: transparent pixels"),
         ([checkpoint, "--output", "/dev/full"], "/dev/full"),
         ([checkpoint, "--output", ""], "--output: \"\", expected"),
         ([checkpoint, "--output", small.path("x.jpg")], "x.jpg, expected a .png, a .npy, a .gif, or a folder"),

@@ -6,8 +6,9 @@ import Testing
 /// Tests that start the built commands; one at a time, since each wants all cores.
 @Suite(.serialized) struct CommandTests {}
 
-/// Tests of what commands are given: flags, files, folders, downloads. They begin many programs that soon end, and so fill
-/// what others leave of the cores.
+/// Tests of what commands are given: flags, files, folders, downloads.
+///
+/// They begin many programs that soon end, and so fill what others leave of the cores.
 @Suite(.serialized) struct InputTests {}
 
 /// A data set of 300 small images and a model that trains on it in a moment.
