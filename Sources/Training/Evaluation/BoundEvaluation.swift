@@ -72,7 +72,7 @@ public struct BoundEvaluation {
     let terms = BoundTerms(
       dataset: dataset, count: count, standardization: model.standardization, schedule: model.schedule,
       architecture: model.checkpoint.architecture, layout: model.layout, parameters: model.parameters,
-      seed: request.seed, communicator: communicator, threads: request.threads ?? min(communicator.ownCores, groups),
+      seed: request.seed, communicator: communicator, threads: min(request.threads ?? communicator.ownCores, groups),
       kernels: model.kernels)
     let findings =
       try request.isExact
