@@ -45,10 +45,14 @@ import Testing
     #expect(abs(axis.fraction((lower * upper).squareRoot()) - (axis.fraction(lower) + axis.fraction(upper)) / 2) < 1e-9)
   }
 
-  @Test("a single value gets an axis around it", arguments: [0.0, -3, 1e-9, 1e8])
-  func singleValue(_ value: Double) {
+  @Test(
+    "a single value gets an axis around it, in proportion to it, and a tick that tells it",
+    arguments: [(0.0, "0"), (-3, "−3"), (1e-9, "1e-09"), (1e8, "1e+08"), (1e-3, "0.001"), (3412.71, "3412.71")])
+  func singleValue(_ value: Double, _ label: String) {
     let axis = Axis(covering: value...value)
-    #expect(axis.range.lowerBound < value && axis.range.upperBound > value && !axis.ticks.isEmpty)
+    #expect(axis.range.lowerBound < value && axis.range.upperBound > value)
+    #expect(axis.range.upperBound - axis.range.lowerBound < (value == 0 ? 2 : abs(value)))
+    #expect(axis.ticks == [value] && axis.ticks.map(axis.label) == [label])
   }
 }
 

@@ -31,15 +31,21 @@ function list(id, facts, wrapped) {
 
 // Axes
 
+/** A tick's text, with the digits that ticks so far apart differ in. */
+function tickText(value, step) {
+  const digits = Math.max(0, Math.ceil(-Math.log10(step) - 1e-9));
+  if (value === 0 || (digits < 6 && Math.abs(value) < 1e6)) return value.toFixed(digits);
+  return value.toExponential(Math.max(0, Math.floor(Math.log10(Math.abs(value))) - Math.floor(Math.log10(step) + 1e-9)));
+}
+
 /** Multiples of 1, 2 or 5 times a power of ten from `low` to `high`, about `count` of them. */
 function linearTicks(low, high, count) {
   const rough = (high - low) / count;
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = power * [1, 2, 5, 10].find(factor => factor * power >= rough);
-  const digits = Math.max(0, Math.ceil(-Math.log10(step) - 1e-9));
   const ticks = [];
   for (let index = Math.ceil(low / step - 1e-9); index * step <= high; index++) {
-    ticks.push([index * step, digits > 6 ? (index * step).toExponential(1) : (index * step).toFixed(digits)]);
+    ticks.push([index * step, tickText(index * step, step)]);
   }
   return ticks;
 }
@@ -66,9 +72,13 @@ function axis(values, isLogarithmic, start, end, count) {
     const span = Math.log(high / low);
     return { place: v => start + (end - start) * Math.log(v / low) / span, ticks: logarithmicTicks(low, high, count) };
   }
-  const margin = high > low ? (high - low) * 0.04 : Math.max(0.5, Math.abs(low) * 0.1);
+  const isSingle = !(high > low);
+  // A value that stays what it is has one tick, which tells it.
+  const single = [[low, String(Number(low.toPrecision(4)))]];
+  const margin = isSingle ? Math.abs(low) * 0.1 || 0.5 : (high - low) * 0.04;
   [low, high] = [low - margin, high + margin];
-  return { place: v => start + (end - start) * (v - low) / (high - low), ticks: linearTicks(low, high, count) };
+  const ticks = isSingle ? single : linearTicks(low, high, count);
+  return { place: v => start + (end - start) * (v - low) / (high - low), ticks };
 }
 
 // Curves
