@@ -139,7 +139,7 @@ final class RunFigures {
       if entry.name == "dense_lower.0.weight" {
         cards.append(
           TensorCard(
-            "its first rows as images", shape: entry.shape, values: values,
+            "\(entry.name), as images", shape: entry.shape, values: values,
             layout: .images(colors: architecture.colorCount, width: architecture.spatialWidth)))
       }
       return cards
