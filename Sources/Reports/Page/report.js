@@ -81,6 +81,9 @@ function axis(values, isLogarithmic, start, end, count) {
   return { place: v => start + (end - start) * (v - low) / (high - low), ticks };
 }
 
+/** Levels and marks that have a place on an axis. */
+const placed = marks => marks.filter(mark => Number.isFinite(mark.value));
+
 // Curves
 
 const isShown = (chart, y) => y !== null && (!chart.isLogarithmic || y > 0);
@@ -220,30 +223,19 @@ function showCharts() {
 // Where the bound stands
 
 function showScale() {
+/** A line for each mark, from the worst to the best, and down through all of them the place of the run's own. */
   if (!run.scale.length) return $('standing').remove();
-  const draw = () => {
-    const width = Math.max(260, $('scale').clientWidth);
-    const own = run.scale[run.scale.length - 1];
-    const marks = run.scale.toSorted((a, b) => b.value - a.value);
-    const x = axis(marks.map(mark => -mark.value), false, 6, width - 6, 5);
-    const height = 24 + 17 * marks.length;
-    const svg = element('svg', { viewBox: `0 0 ${width} ${height}`, height });
-    svg.append(element('line', { class: 'axis', x1: 6, x2: width - 6, y1: 10, y2: 10 }));
-    marks.forEach((mark, index) => {
-      const [place, y] = [x.place(-mark.value), 32 + 17 * index];
-      const color = mark === own ? 'var(--c1)' : 'var(--soft)';
-      svg.append(element('line', { x1: place, x2: place, y1: 10, y2: y - 4, stroke: color, opacity: mark === own ? 1 : 0.5 }));
-      svg.append(element('circle', { cx: place, cy: 10, r: mark === own ? 6 : 4, fill: color }));
-      const isRight = place > width / 2;
-      svg.append(element('text', {
-        x: place + (isRight ? -6 : 6), y, 'text-anchor': isRight ? 'end' : 'start',
-        style: mark === own ? 'fill: var(--c1); font-weight: 600' : '',
-      }, `${mark.name}  ${mark.value.toFixed(2)}`));
-    });
-    $('scale').replaceChildren(svg);
-  };
-  draw();
-  addEventListener('resize', draw);
+  const own = run.scale[run.scale.length - 1];
+  const x = axis(placed(run.scale).map(mark => -mark.value), false, 0, 100, 5);
+  const point = (name, mark) => element(name, { style: `left: ${x.place(-mark.value).toFixed(2)}%` });
+  const worst = mark => mark.value ?? Infinity;
+  for (const mark of run.scale.toSorted((a, b) => worst(b) - worst(a))) {
+    const text = Math.abs(mark.value) < 1e6 ? mark.value.toFixed(2) : number(mark.value ?? null);
+    $('scale').append(element('div', mark === own ? { class: 'own' } : {},
+      element('span', {}, mark.name), element('span', { class: 'value' }, text),
+      element('span', { class: 'track' }, ...placed([own]).map(own => point('i', own)),
+        ...placed([mark]).map(mark => point('b', mark)))));
+  }
 }
 
 // Figures through the epochs
