@@ -71,15 +71,14 @@ struct RunPage: Sendable {
 
   private func headlines(_ metrics: [Metrics]) -> [ReportPage.Fact] {
     guard let last = metrics.last else { return [] }
+    func text(_ value: Double) -> String { value.isFinite ? String(format: "%.4f", value) : "not finite" }
     var facts = [
       ReportPage.Fact("epoch", "\(last.epoch) of \(configuration.training.epochs)"),
-      ReportPage.Fact("training J, bits/pixel", String(format: "%.4f", last.trainObjective)),
+      ReportPage.Fact("training J, bits/pixel", text(last.trainObjective)),
     ]
-    if let tested = metrics.last(where: { $0.testObjective != nil }) {
-      let error = tested.testStandardError ?? .nan
-      facts.append(
-        .init(
-          "test J after epoch \(tested.epoch)", String(format: "%.4f ± %.4f", tested.testObjective ?? .nan, error)))
+    if let tested = metrics.last(where: { $0.testObjective != nil }), let objective = tested.testObjective {
+      let error = tested.testStandardError.flatMap { $0.isFinite ? " ± " + text($0) : nil }
+      facts.append(.init("test J after epoch \(tested.epoch)", text(objective) + (error ?? "")))
     }
     facts.append(.init("images/s", String(format: "%.0f", last.imagesPerSecond)))
     facts.append(.init("an epoch", String(format: "%.1f s", last.seconds)))

@@ -242,6 +242,7 @@ final class RunReport {
       String(
         format: "         test %+.4f ± %.4f bits/pixel on %d images  %.1f s", bound.objective, bound.standardError,
         bound.images, seconds))
+    if !bound.objective.isFinite { voice.warn("epoch \(epoch): the test bound is not finite") }
     try placeBound(bound.objective)
   }
 
@@ -252,7 +253,7 @@ final class RunReport {
         try yardstick ?? Yardstick(data, standardization: standardization, schedule: schedule)
       } ?? nil
     pending?.yardstick = yardstick
-    if let yardstick { voice.line("         " + yardstick.text(placing: objective)) }
+    if let yardstick, objective.isFinite { voice.line("         " + yardstick.text(placing: objective)) }
   }
 
   // MARK: - Files

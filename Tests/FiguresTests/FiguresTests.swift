@@ -107,7 +107,9 @@ import Testing
         title: "progress", xLabel: "epoch",
         panels: [
           .init(
-            "objective", series: [.init("training", points: points), .init("empty", points: [])], levels: [(0, "zero")])
+            "objective",
+            series: [.init("training", points: points, errors: [.nan]), .init("empty", points: [])],
+            levels: [(0, "zero"), (.infinity, "nowhere")])
         ])
       for name in ["chart.png", "chart.pdf"] {
         try chart.write(to: folder + "/" + name)

@@ -95,7 +95,7 @@ function spanned(chart) {
     return isShown(chart, y) ? [y - error, y + error] : [];
   })).filter(y => isShown(chart, y)).sort((a, b) => a - b);
   const cut = values.length >= 200 && !chart.isLogarithmic ? Math.floor(values.length / 100) : 0;
-  return values.slice(cut, values.length - cut).concat(chart.levels.map(level => level.value));
+  return values.slice(cut, values.length - cut).concat(placed(chart.levels).map(level => level.value));
 }
 
 function curve(points, { color, dash }) {
@@ -119,7 +119,8 @@ function draw(chart, figure) {
   const values = spanned(chart);
   const epochs = chart.series.flatMap(series => series.x);
   if (!values.length || !epochs.length) {
-    svg.append(element('text', { x: width / 2, y: height / 2, 'text-anchor': 'middle' }, 'nothing yet'));
+    const reason = epochs.length ? 'nothing that is finite' : 'nothing yet';
+    svg.append(element('text', { x: width / 2, y: height / 2, 'text-anchor': 'middle' }, reason));
     return;
   }
   const x = axis(epochs, false, left, right, width / 80);
@@ -135,7 +136,7 @@ function draw(chart, figure) {
   svg.append(element('line', { class: 'axis', x1: left, x2: right, y1: bottom, y2: bottom }));
   svg.append(element('text', { x: right, y: height - 4, 'text-anchor': 'end' }, 'epoch'));
   let above = -Infinity;
-  for (const level of chart.levels.toSorted((a, b) => b.value - a.value)) {
+  for (const level of placed(chart.levels).toSorted((a, b) => b.value - a.value)) {
     const place = y.place(level.value);
     const baseline = place - 4 - above < 12 ? place + 12 : place - 4;
     svg.append(element('line', { class: 'level', x1: left, x2: right, y1: place, y2: place }));
@@ -222,8 +223,8 @@ function showCharts() {
 
 // Where the bound stands
 
-function showScale() {
 /** A line for each mark, from the worst to the best, and down through all of them the place of the run's own. */
+function showScale() {
   if (!run.scale.length) return $('standing').remove();
   const own = run.scale[run.scale.length - 1];
   const x = axis(placed(run.scale).map(mark => -mark.value), false, 0, 100, 5);
