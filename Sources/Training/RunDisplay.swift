@@ -23,6 +23,12 @@ final class RunDisplay {
     do throws(InputError) { try events?.append(metrics) } catch { warn(error) }
   }
 
+  /// Keeps the untrained network's test bound for figures and page, and shows it as events.
+  func showUntrained(_ metrics: Metrics) {
+    do throws(InputError) { try page.folder.untrained.append(metrics) } catch { warn(error) }
+    show(metrics)
+  }
+
   /// Has the page rewritten, unless there is something else to do; a later one will make up for it.
   func showPage() {
     let page = currentPage("running")

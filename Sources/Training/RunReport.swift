@@ -244,6 +244,12 @@ final class RunReport {
         bound.images, seconds))
     if !bound.objective.isFinite { voice.warn("epoch \(epoch): the test bound is not finite") }
     try placeBound(bound.objective)
+    guard epoch == 0 else { return }
+    display?.showUntrained(
+      Metrics(
+        epoch: 0, step: 0, images: 0, trainObjective: .nan, learningRate: .nan, seconds: 0, imagesPerSecond: .nan,
+        ranks: communicator.rankCount, exposedCommunicationSeconds: 0, communicationSeconds: 0, badSteps: 0,
+        testObjective: bound.objective, testStandardError: bound.standardError, yardstick: yardstick))
   }
 
   /// Prints where an objective stands between white noise and the ceiling; collective.

@@ -96,6 +96,25 @@ extension CommandTests {
       }
     }
 
+    @Test("the bound of the untrained network stands in the curves, not among the epochs' lines; --resume keeps it")
+    func untrained() throws {
+      let small = try SmallRun()
+      let more = ["--plot-before-training", "--tensorboard"]
+      for (epochs, tested, resume) in [("2", "0,2", []), ("4", "0,2,4", ["--resume"])] {
+        let result = try small.train("run", ["--epochs", epochs] + more + resume)
+        #expect(result.lines.count { $0.hasPrefix("         test ") } == (resume.isEmpty ? 2 : 1))
+        let page = try String(contentsOfFile: small.path("runs/run/report.html"), encoding: .utf8)
+        #expect(page.contains(#""name":"test","x":[\#(tested)],"y":["#), "\(tested)")
+        #expect(page.contains(#""name":"training","x":[1,2"#))
+      }
+      #expect(try small.metrics("run", "epoch") == [1, 2, 3, 4])
+      let events = try FileManager.default.contentsOfDirectory(atPath: small.path("runs/run")).filter {
+        $0.hasPrefix("events.")
+      }.reduce(Data()) { $0 + (try Data(contentsOf: URL(fileURLWithPath: small.path("runs/run/\($1)")))) }
+      func count(_ tag: String) -> Int { events.ranges(of: Data("\(tag)\u{15}".utf8)).count }
+      #expect(count("objective/test") == 3 && count("objective/training") == 4)
+    }
+
     @Test("figures that cannot be written are warned of once, and the run goes on")
     func figuresInTheWay() throws {
       let small = try SmallRun()
