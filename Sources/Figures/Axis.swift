@@ -75,7 +75,7 @@ public struct Axis: Equatable, Sendable {
     if isLogarithmic { return String(format: "%.3g", tick) }
     let magnitude = max(abs(range.lowerBound), abs(range.upperBound))
     let digits = step > 0 ? max(0, Int((-log10(step) - 1e-9).rounded(.up))) : 0
-    let isGeneral = magnitude >= 1e6 || step < 1e-4
+    let isGeneral = magnitude >= 1e6 || step < 1e-5
     let text = isGeneral ? String(format: "%.6g", tick) : String(format: "%.\(digits)f", tick)
     return text.hasPrefix("-") ? "−" + text.dropFirst() : text
   }

@@ -156,7 +156,7 @@ public struct LineChart: Sendable {
     }
     canvas.line(
       [(frame.left, frame.top), (frame.left, bottom), (frame.left + frame.width, bottom)], .ink, width: 1)
-    canvas.text(panel.label, x: 20, y: frame.top + frame.height / 2, size: 12, anchor: .center, turned: true)
+    canvas.text(panel.label, x: 15, y: frame.top + frame.height / 2, size: 12, anchor: .center, turned: true)
     drawLegend(panel, in: frame, on: canvas)
   }
 

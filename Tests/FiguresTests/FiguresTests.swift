@@ -32,6 +32,12 @@ import Testing
     #expect(Axis(covering: values, count: 8, margin: 0.02, isWhole: true).ticks == ticks)
   }
 
+  @Test("ticks' labels have as many digits as the ticks differ in")
+  func labels() {
+    let axis = Axis(covering: 1.9e-3...2e-3, count: 3)
+    #expect(axis.ticks.map(axis.label) == ["0.00190", "0.00195", "0.00200"])
+  }
+
   @Test("logarithmic ticks are round, inside and not too many", arguments: 0..<200)
   func logarithmic(_ seed: Int) {
     let random = CounterRandom(seed: UInt64(seed), purpose: .time, step: 1)
