@@ -20,15 +20,13 @@ public struct ProgressBar {
     let cells = 24
     let filled = min(cells, max(0, Int(fraction * Double(cells))))
     let bar = String(repeating: "█", count: filled) + String(repeating: "░", count: cells - filled)
-    write("\r\u{1B}[K\(bar) \(Int(fraction * 100)) %  \(text())")
+    StandardError.write("\r\u{1B}[K\(bar) \(Int(fraction * 100)) %  \(text())")
   }
 
   /// Removes the bar, before a line is printed.
   public mutating func clear() {
     guard isDrawn else { return }
     isDrawn = false
-    write("\r\u{1B}[K")
+    StandardError.write("\r\u{1B}[K")
   }
-
-  private func write(_ text: String) { FileHandle.standardError.write(Data(text.utf8)) }
 }

@@ -30,6 +30,8 @@ extension RankedCommand {
     let plan = planFromCommandLine()
     do {
       let communicator = try Communicator.start(timeout: timeout(of: plan))
+      // A reader of the output that is gone is an error like a full disk; it must not end a rank in mid-work.
+      signal(SIGPIPE, SIG_IGN)
       let status = try runAgreeing(plan, on: communicator)
       try communicator.finish()
       Foundation.exit(status)

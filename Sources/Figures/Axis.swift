@@ -4,10 +4,11 @@ internal import Foundation
 public struct Axis: Equatable, Sendable {
   /// What the axis spans; never empty.
   public let range: ClosedRange<Double>
-  /// Round numbers inside `range`, ascending: multiples of 1, 2 or 5 times a power of ten.
+  /// Round numbers inside `range`, ascending: multiples of 1, 2 or 5 times a power of ten; a single value is its own tick.
   public let ticks: [Double]
   /// Whether equal ratios, not equal differences, have equal lengths.
   public let isLogarithmic: Bool
+  /// Between ticks; 0 where they are told by themselves.
   private let step: Double
 
   /// An axis over `values`, with about `count` ticks.
@@ -17,9 +18,11 @@ public struct Axis: Equatable, Sendable {
   ///   - isWhole: Whether there are whole numbers only, as of epochs.
   public init(covering values: ClosedRange<Double>, count: Int = 6, margin: Double = 0.04, isWhole: Bool = false) {
     var (lower, upper) = (values.lowerBound, values.upperBound)
-    if upper - lower <= 1e-12 * max(1, abs(lower)) {
-      let half = max(0.5, abs(lower) * 0.1)
-      (lower, upper) = (lower - half, upper + half)
+    guard upper - lower > 1e-12 * max(abs(lower), abs(upper)) else {
+      let half = lower == 0 ? 0.5 : abs(lower) * 0.1
+      range = lower - half...lower + half
+      (ticks, isLogarithmic, step) = ([lower], false, 0)
+      return
     }
     let free = (upper - lower) * margin
     (lower, upper) = (lower - free, upper + free)
@@ -71,9 +74,9 @@ public struct Axis: Equatable, Sendable {
   public func label(_ tick: Double) -> String {
     if isLogarithmic { return String(format: "%.3g", tick) }
     let magnitude = max(abs(range.lowerBound), abs(range.upperBound))
-    if magnitude >= 1e6 || step < 1e-4 { return String(format: "%.6g", tick) }
-    let digits = max(0, Int((-log10(step) - 1e-9).rounded(.up)))
-    let text = String(format: "%.\(digits)f", tick)
+    let digits = step > 0 ? max(0, Int((-log10(step) - 1e-9).rounded(.up))) : 0
+    let isGeneral = magnitude >= 1e6 || step < 1e-5
+    let text = isGeneral ? String(format: "%.6g", tick) : String(format: "%.\(digits)f", tick)
     return text.hasPrefix("-") ? "−" + text.dropFirst() : text
   }
 }

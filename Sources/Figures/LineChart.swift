@@ -117,11 +117,11 @@ public struct LineChart: Sendable {
   private static func verticalRange(_ panel: Panel) -> ClosedRange<Double> {
     let values = panel.series.flatMap { series in
       series.points.indices.flatMap { index -> [Double] in
-        let error = index < series.errors.count ? series.errors[index] : 0
+        let error = index < series.errors.count && series.errors[index].isFinite ? series.errors[index] : 0
         return [series.points[index].y - error, series.points[index].y + error]
       }
     }.filter { $0.isFinite && (!panel.isLogarithmic || $0 > 0) }.sorted()
-    let levels = panel.levels.map(\.y)
+    let levels = panel.levels.map(\.y).filter(\.isFinite)
     guard !values.isEmpty else {
       return panel.isLogarithmic ? 0.1...10 : (levels.min() ?? 0)...(levels.max() ?? 1)
     }
@@ -144,7 +144,7 @@ public struct LineChart: Sendable {
     }
     canvas.clipped(x: frame.left, y: frame.top, width: frame.width, height: frame.height) {
       var above = -Double.infinity
-      for level in panel.levels.sorted(by: { $0.y > $1.y }) {
+      for level in panel.levels.filter({ $0.y.isFinite }).sorted(by: { $0.y > $1.y }) {
         let y = frame.place((frame.x.range.lowerBound, level.y)).y
         canvas.line([(frame.left, y), (frame.left + frame.width, y)], .ink, width: 0.9, dashes: [5, 3])
         // Two levels side by side: one name above, the other below.
@@ -156,7 +156,7 @@ public struct LineChart: Sendable {
     }
     canvas.line(
       [(frame.left, frame.top), (frame.left, bottom), (frame.left + frame.width, bottom)], .ink, width: 1)
-    canvas.text(panel.label, x: 20, y: frame.top + frame.height / 2, size: 12, anchor: .center, turned: true)
+    canvas.text(panel.label, x: 15, y: frame.top + frame.height / 2, size: 12, anchor: .center, turned: true)
     drawLegend(panel, in: frame, on: canvas)
   }
 

@@ -54,7 +54,8 @@ public struct TensorCard: Sendable {
       "rms \(Self.text(rms))  largest \(Self.text(Double(largest)))  norm \(Self.text(squares.squareRoot()))"
       + (unfinite > 0 ? "  NOT FINITE: \(unfinite)" : "")
     let layout = layout ?? (shape.count == 4 ? .filters : .matrix)
-    (rgb, columns, rows) = Self.picture(values, shape: shape, layout: layout, limit: Float(limit))
+    (rgb, columns, rows) = Self.picture(
+      values, shape: shape, layout: layout, limit: max(Float(limit), .leastNonzeroMagnitude))
   }
 
   static func text(_ value: Double) -> String { String(format: "%.3g", value) }
@@ -64,9 +65,10 @@ public struct TensorCard: Sendable {
   private static func counts(_ values: UnsafeBufferPointer<Float>, largest: Float) -> [Int] {
     var counts = [Int](repeating: 0, count: fineBins)
     guard largest > 0 else { return counts }
-    let factor = Float(fineBins) / (2 * largest)
+    // In double precision: twice a diverged parameter is beyond Float.
+    let factor = Double(fineBins) / (2 * Double(largest))
     for value in values where value.isFinite {
-      counts[min(fineBins - 1, max(0, Int((value + largest) * factor)))] += 1
+      counts[min(fineBins - 1, max(0, Int((Double(value) + Double(largest)) * factor)))] += 1
     }
     return counts
   }

@@ -7,7 +7,7 @@ public import Tensors
 public struct EventFile: Sendable {
   /// What a tag has at a step.
   public enum Value: Sendable {
-    /// A number, kept in single precision; NaN where it was not finite.
+    /// A number, kept in single precision; what is not finite stays so.
     case scalar(Double)
     /// A PNG's bytes.
     case picture([UInt8])

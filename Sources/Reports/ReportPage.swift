@@ -22,13 +22,13 @@ public struct ReportPage: Encodable, Sendable {
   public struct Level: Encodable, Sendable {
     /// What it is called.
     public var name: String
-    /// Where it is.
-    public var value: Double
+    /// Where it is; nil where that is not finite.
+    public var value: Double?
 
     /// A level.
     public init(_ name: String, _ value: Double) {
       self.name = name
-      self.value = value
+      self.value = value.isFinite ? value : nil
     }
   }
 

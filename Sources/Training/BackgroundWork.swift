@@ -4,7 +4,7 @@ internal import Tensors
 /// Work that rank 0 does beside training: drawing figures, writing the run's page.
 ///
 /// One piece after the other on a thread of the lowest priority, so that the step, which the other ranks wait for, goes
-/// on. No MPI there. What goes wrong is told at the next piece, or at the end.
+/// on. No MPI there. What goes wrong waits for `takeFault`.
 final class BackgroundWork {
   /// A piece of work.
   typealias Piece = @Sendable () throws(InputError) -> Void
@@ -15,8 +15,8 @@ final class BackgroundWork {
   private final class Shared: @unchecked Sendable {
     let condition = NSCondition()
     // All under the condition's lock.
-    var piece: Piece?
-    var failure: InputError?
+    var pieces: [Piece] = []
+    var fault: InputError?
     var seconds = 0.0
     var isOver = false
   }
@@ -43,49 +43,53 @@ final class BackgroundWork {
   /// Processor time of all pieces so far, in seconds.
   var seconds: Double { shared.condition.withLock { shared.seconds } }
 
-  /// Hands over a piece, once the one before is done.
-  ///
-  /// - Throws: What an earlier piece threw.
-  func submit(_ piece: @escaping Piece) throws(InputError) {
-    try finish()
+  /// Hands over a piece, once all before are done.
+  func submit(_ piece: @escaping Piece) {
+    finish()
+    append(piece)
+  }
+
+  /// Hands over a piece that belongs to the one before.
+  func append(_ piece: @escaping Piece) {
     shared.condition.withLock {
-      shared.piece = piece
+      shared.pieces.append(piece)
       shared.condition.broadcast()
     }
   }
 
   /// Hands over a piece if there is nothing else to do; a later one will make up for it.
-  ///
-  /// - Throws: What an earlier piece threw.
-  func submitIfIdle(_ piece: @escaping Piece) throws(InputError) {
-    if shared.condition.withLock({ shared.piece == nil }) { try submit(piece) }
+  func submitIfIdle(_ piece: @escaping Piece) {
+    if shared.condition.withLock({ shared.pieces.isEmpty }) { submit(piece) }
   }
 
   /// Waits until all is done.
-  ///
-  /// - Throws: What a piece threw.
-  func finish() throws(InputError) {
-    let failure = shared.condition.withLock {
-      while shared.piece != nil { shared.condition.wait() }
-      defer { shared.failure = nil }
-      return shared.failure
+  func finish() {
+    shared.condition.withLock {
+      while !shared.pieces.isEmpty { shared.condition.wait() }
     }
-    if let failure { throw failure }
+  }
+
+  /// What the first piece threw of those that did since this was asked last.
+  func takeFault() -> InputError? {
+    shared.condition.withLock {
+      defer { shared.fault = nil }
+      return shared.fault
+    }
   }
 
   /// Waits for a piece and does it; returns false when there will be none.
   private static func doPiece(of shared: Shared) -> Bool {
     let piece: Piece? = shared.condition.withLock {
-      while shared.piece == nil && !shared.isOver { shared.condition.wait() }
-      return shared.piece
+      while shared.pieces.isEmpty && !shared.isOver { shared.condition.wait() }
+      return shared.pieces.first
     }
     guard let piece else { return false }
-    var failure: InputError?
+    var fault: InputError?
     let start = processorSeconds()
-    do throws(InputError) { try piece() } catch { failure = error }
+    do throws(InputError) { try piece() } catch { fault = error }
     shared.condition.withLock {
-      shared.piece = nil
-      shared.failure = shared.failure ?? failure
+      shared.pieces.removeFirst()
+      shared.fault = shared.fault ?? fault
       shared.seconds += processorSeconds() - start
       shared.condition.broadcast()
     }

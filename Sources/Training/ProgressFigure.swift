@@ -5,9 +5,9 @@ internal import Tensors
 /// The figures of a run's progress over its epochs, from what the metrics hold.
 enum ProgressFigure {
   /// Objectives beside what they are to be compared with, learning rate, size of gradient and update.
-  static func chart(_ metrics: [Metrics], title: String) -> LineChart {
-    let tests = metrics.filter { $0.testObjective != nil }
-    let levels = metrics.last { $0.yardstick != nil }?.yardstick?.levels
+  static func chart(_ metrics: [Metrics], untrained: [Metrics], title: String) -> LineChart {
+    let tests = (untrained + metrics).filter { $0.testObjective != nil }
+    let levels = tests.last { $0.yardstick != nil }?.yardstick?.levels
     func curve(_ value: (StepNorms) -> Double) -> [(Double, Double)] {
       metrics.compactMap { line in line.norms.map { (Double(line.epoch), value($0)) } }
     }

@@ -19,15 +19,18 @@ struct RunEvents: Sendable {
     file = try EventFile("\(folder.path)/\(name)", time: now, firstStep: step > 0 ? step + 1 : nil)
   }
 
-  /// Appends an epoch's numbers.
+  /// Appends an epoch's numbers; of the untrained network its test bound alone.
   ///
   /// - Throws: `InputError` where they cannot be written.
   func append(_ metrics: Metrics) throws(InputError) {
-    var numbers = [
-      ("objective/training", metrics.trainObjective), ("optimizer/learning_rate", metrics.learningRate),
-      ("speed/images_per_second", metrics.imagesPerSecond),
-      ("speed/exposed_communication_seconds", metrics.exposedCommunicationSeconds),
-    ]
+    var numbers: [(String, Double)] = []
+    if metrics.epoch > 0 {
+      numbers += [
+        ("objective/training", metrics.trainObjective), ("optimizer/learning_rate", metrics.learningRate),
+        ("speed/images_per_second", metrics.imagesPerSecond),
+        ("speed/exposed_communication_seconds", metrics.exposedCommunicationSeconds),
+      ]
+    }
     if let objective = metrics.testObjective { numbers.append(("objective/test", objective)) }
     if let error = metrics.testStandardError { numbers.append(("objective/test_standard_error", error)) }
     if let norms = metrics.norms {

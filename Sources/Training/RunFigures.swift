@@ -85,7 +85,7 @@ final class RunFigures {
     let cards = cards(of: parameters)
     let gradientCards = gradient.map { self.cards(of: $0) }
     return { [grids] () throws(InputError) in
-      let metrics = try folder.metrics.read()
+      let (metrics, untrained) = (try folder.metrics.read(), try folder.untrained.read())
       try folder.createFiguresFolder(epoch: epoch)
       for (name, grid) in grids { try grid.write(toPNG: folder.figurePath(name, epoch: epoch)) }
       try TensorSheet(title: "\(run) · parameters after epoch \(epoch)", cards: cards)
@@ -97,7 +97,8 @@ final class RunFigures {
         ).write(to: folder.figurePath("gradients.png", epoch: epoch))
       }
       for type in ["png", "pdf"] {
-        try ProgressFigure.chart(metrics, title: run).write(to: folder.figurePath("progress.\(type)"))
+        try ProgressFigure.chart(metrics, untrained: untrained, title: run)
+          .write(to: folder.figurePath("progress.\(type)"))
         try ProgressFigure.layers(metrics, title: run).write(to: folder.figurePath("layers.\(type)"))
       }
     }
@@ -139,7 +140,7 @@ final class RunFigures {
       if entry.name == "dense_lower.0.weight" {
         cards.append(
           TensorCard(
-            "its first rows as images", shape: entry.shape, values: values,
+            "\(entry.name), as images", shape: entry.shape, values: values,
             layout: .images(colors: architecture.colorCount, width: architecture.spatialWidth)))
       }
       return cards

@@ -41,6 +41,8 @@ public struct RunFolder: Equatable, Sendable {
   public var configurationPath: String { "\(path)/\(Self.configurationName)" }
   /// One line of numbers an epoch.
   public var metrics: MetricsFile { MetricsFile("\(path)/metrics.jsonl") }
+  /// The untrained network's line, with its test bound, of a run that began with figures: `metrics` has a line an epoch and no more.
+  var untrained: MetricsFile { MetricsFile(figurePath("metrics.jsonl", epoch: 0)) }
   /// What was printed.
   public var logPath: String { "\(path)/train.log" }
   /// The page that shows the run.

@@ -46,16 +46,17 @@ struct RunPage: Sendable {
   /// - Throws: `InputError` where the metrics or a figure cannot be read, or the page cannot be written.
   func write() throws(InputError) {
     let metrics = try folder.metrics.read()
+    let tests = try (folder.untrained.read() + metrics).filter { $0.testObjective != nil }
     var page = ReportPage()
     page.title = URL(fileURLWithPath: folder.path).lastPathComponent
     page.status = status
     page.written = Date().formatted(Date.ISO8601FormatStyle(timeZone: .current).dateTimeSeparator(.space))
-    page.headlines = headlines(metrics)
-    if let tested = metrics.last(where: { $0.testObjective != nil }), let objective = tested.testObjective {
+    page.headlines = headlines(metrics, tests)
+    if let tested = tests.last, let objective = tested.testObjective {
       let levels = tested.yardstick?.levels.map { ReportPage.Level($0.name, $0.y) } ?? []
       page.scale = levels + [ReportPage.Level("this model", objective)]
     }
-    page.charts = Self.charts(metrics)
+    page.charts = Self.charts(metrics, tests)
     page.figures = try RunPageFigures(folder: folder).figures()
     page.timing = [
       .init("training", phases.computing), .init("waiting for other ranks", phases.waiting),
@@ -69,17 +70,16 @@ struct RunPage: Sendable {
     try AtomicFile.write(page.html, to: folder.pagePath)
   }
 
-  private func headlines(_ metrics: [Metrics]) -> [ReportPage.Fact] {
+  private func headlines(_ metrics: [Metrics], _ tests: [Metrics]) -> [ReportPage.Fact] {
     guard let last = metrics.last else { return [] }
+    func text(_ value: Double) -> String { value.isFinite ? String(format: "%.4f", value) : "not finite" }
     var facts = [
       ReportPage.Fact("epoch", "\(last.epoch) of \(configuration.training.epochs)"),
-      ReportPage.Fact("training J, bits/pixel", String(format: "%.4f", last.trainObjective)),
+      ReportPage.Fact("training J, bits/pixel", text(last.trainObjective)),
     ]
-    if let tested = metrics.last(where: { $0.testObjective != nil }) {
-      let error = tested.testStandardError ?? .nan
-      facts.append(
-        .init(
-          "test J after epoch \(tested.epoch)", String(format: "%.4f ± %.4f", tested.testObjective ?? .nan, error)))
+    if let tested = tests.last, let objective = tested.testObjective {
+      let error = tested.testStandardError.flatMap { $0.isFinite ? " ± " + text($0) : nil }
+      facts.append(.init("test J after epoch \(tested.epoch)", text(objective) + (error ?? "")))
     }
     facts.append(.init("images/s", String(format: "%.0f", last.imagesPerSecond)))
     facts.append(.init("an epoch", String(format: "%.1f s", last.seconds)))
@@ -87,10 +87,9 @@ struct RunPage: Sendable {
     return facts
   }
 
-  private static func charts(_ metrics: [Metrics]) -> [ReportPage.Chart] {
+  private static func charts(_ metrics: [Metrics], _ tests: [Metrics]) -> [ReportPage.Chart] {
     let epochs = metrics.map { Double($0.epoch) }
-    let tests = metrics.filter { $0.testObjective != nil }
-    let levels = metrics.last { $0.yardstick != nil }?.yardstick?.levels ?? [(0, "white noise")]
+    let levels = tests.last { $0.yardstick != nil }?.yardstick?.levels ?? [(0, "white noise")]
     let watched = metrics.filter { $0.norms != nil }
     func curve(_ value: (StepNorms) -> Double) -> [ReportPage.Series] {
       [.init("all layers", x: watched.map { Double($0.epoch) }, y: watched.compactMap { $0.norms.map(value) })]

@@ -22,15 +22,11 @@ final class RunReport {
   private let evaluation: Evaluation
   private let figures: RunFigures
   /// Rank 0's; nil elsewhere.
-  private let background: BackgroundWork?
-  /// What the run's page shows; rank 0's.
-  private var page: RunPage?
+  private let display: RunDisplay?
   private let schedule: NoiseSchedule
   /// Fitted at the first evaluation.
   private var yardstick: Yardstick?
   private let kernelName: String
-  /// Where the user wants TensorBoard to see the run; rank 0's.
-  private let events: RunEvents?
   private let runStart = ContinuousClock.now
 
   private var epochStart = ContinuousClock.now
@@ -61,8 +57,6 @@ final class RunReport {
     self.run = run
     self.communicator = communicator
     self.schedule = schedule
-    background = run.map { _ in BackgroundWork() }
-    page = run.map { RunPage(folder: $0.folder, configuration: configuration) }
     kernelName = kernels.name
     evaluation = Evaluation(
       dataset: data.test, standardization: standardization, schedule: schedule, architecture: configuration.model,
@@ -74,10 +68,13 @@ final class RunReport {
     let log = try communicator.onRankZero("open the log") { try run.map { try RunLog($0.folder.logPath) } } ?? nil
     voice = RunVoice(console, log: log, isHeard: communicator.isRankZero)
     let step = state.step
-    events =
+    let events =
       try communicator.onRankZero("open the file of events") {
         try configuration.output.writesEvents ? run.map { try RunEvents($0.folder, step: step) } : nil
       } ?? nil
+    display = run.map { [voice] in
+      RunDisplay(page: RunPage(folder: $0.folder, configuration: configuration), events: events, voice: voice)
+    }
     lastObjective =
       try communicator.onRankZero("read the metrics") {
         try run?.folder.metrics.read().last?.trainObjective
@@ -95,7 +92,8 @@ final class RunReport {
       configuration, data: data, layout: layout, hosts: hosts, kernels: kernelName, openBLAS: openBLAS)
     voice.line("dpm \(DPM.version)")
     for line in header.lines { voice.line(line) }
-    page?.facts = [("program", "dpm-train \(DPM.version)")] + header.facts + [("folder", run?.folder.path ?? "")]
+    display?.page.facts =
+      [("program", "dpm-train \(DPM.version)")] + header.facts + [("folder", run?.folder.path ?? "")]
     if let run { voice.line("run      \(run.folder.path)") }
     if state.step > 0 { voice.line("resumed  at step \(state.step)") }
     voice.line(String(format: "ready    in %.1f s", startSeconds))
@@ -176,15 +174,15 @@ final class RunReport {
   private func notePage(waiting: Double, communicating: Double) throws {
     let hosts = try HostReport(communicator, threads: configuration.distributed.threads)
     let times = try communicator.gather([waiting, communicating].withUnsafeBytes { Array($0) })
-    page?.ranks = zip(hosts.ranks, times).map { rank, bytes in
+    display?.page.ranks = zip(hosts.ranks, times).map { rank, bytes in
       let seconds = bytes.withUnsafeBytes { Array($0.bindMemory(to: Double.self)) }
       return RunPage.Rank(
         host: rank.host, cores: rank.cores.count, threads: rank.threads, waitingSeconds: seconds[0],
         communicationSeconds: seconds[1], peakBytes: rank.peakResidentBytes)
     }
-    page?.epochSeconds = epochSeconds
-    page?.phases.computing += epochSeconds - waiting
-    page?.phases.waiting += waiting
+    display?.page.epochSeconds = epochSeconds
+    display?.page.phases.computing += epochSeconds - waiting
+    display?.page.phases.waiting += waiting
   }
 
   /// Appends the finished epoch's record to the metrics, and has the run's page rewritten; collective.
@@ -195,11 +193,9 @@ final class RunReport {
       if let pending {
         if isRecorded { try run?.folder.metrics.cut(afterStep: pending.step - 1) }
         try run?.folder.metrics.append(pending)
-        try events?.append(pending)
+        display?.show(pending)
       }
-      if isPageDue, let page = currentPage("running") {
-        try background?.submitIfIdle { () throws(InputError) in try page.write() }
-      }
+      if isPageDue { display?.showPage() }
     }
     pending = nil
     isRecorded = false
@@ -230,13 +226,6 @@ final class RunReport {
     voice.line("         the test bound or figures of epoch \(epoch) were not done when the stop came")
   }
 
-  /// The page as it is now; nil on other ranks.
-  private func currentPage(_ status: String) -> RunPage? {
-    page?.status = status
-    page?.drawingSeconds = background?.seconds ?? 0
-    return page
-  }
-
   /// Evaluates the test bound, and says where it stands; collective.
   func evaluate(epoch: Int, _ interruption: Interruption) throws {
     let start = ContinuousClock.now
@@ -248,12 +237,19 @@ final class RunReport {
     pending?.testObjective = bound.objective
     pending?.testStandardError = bound.standardError
     let seconds = start.duration(to: .now).seconds
-    page?.phases.evaluating += seconds
+    display?.page.phases.evaluating += seconds
     voice.line(
       String(
         format: "         test %+.4f ± %.4f bits/pixel on %d images  %.1f s", bound.objective, bound.standardError,
         bound.images, seconds))
+    if !bound.objective.isFinite { voice.warn("epoch \(epoch): the test bound is not finite") }
     try placeBound(bound.objective)
+    guard epoch == 0 else { return }
+    display?.showUntrained(
+      Metrics(
+        epoch: 0, step: 0, images: 0, trainObjective: .nan, learningRate: .nan, seconds: 0, imagesPerSecond: .nan,
+        ranks: communicator.rankCount, exposedCommunicationSeconds: 0, communicationSeconds: 0, badSteps: 0,
+        testObjective: bound.objective, testStandardError: bound.standardError, yardstick: yardstick))
   }
 
   /// Prints where an objective stands between white noise and the ceiling; collective.
@@ -263,7 +259,7 @@ final class RunReport {
         try yardstick ?? Yardstick(data, standardization: standardization, schedule: schedule)
       } ?? nil
     pending?.yardstick = yardstick
-    if let yardstick { voice.line("         " + yardstick.text(placing: objective)) }
+    if let yardstick, objective.isFinite { voice.line("         " + yardstick.text(placing: objective)) }
   }
 
   // MARK: - Files
@@ -274,7 +270,7 @@ final class RunReport {
   @discardableResult
   func writeCheckpoint() throws -> String? {
     let start = ContinuousClock.now
-    defer { page?.phases.checkpoints += start.duration(to: .now).seconds }
+    defer { display?.page.phases.checkpoints += start.duration(to: .now).seconds }
     let stepsPerEpoch = (data.train.count + configuration.training.batchSize - 1) / configuration.training.batchSize
     let (epoch, rest) = state.step.quotientAndRemainder(dividingBy: stepsPerEpoch)
     return try communicator.onRankZero("write the checkpoint") { () throws -> String? in
@@ -304,15 +300,10 @@ final class RunReport {
       try interruption.check()
     }
     let seconds = start.duration(to: .now).seconds
-    page?.phases.sampling += seconds
+    display?.page.phases.sampling += seconds
     voice.line(String(format: "         samples drawn in %.1f s", seconds))
     _ = try communicator.onRankZero("draw the figures") {
-      guard let drawing, let page = currentPage("running") else { return }
-      try background?.submit { [events, step = state.step] () throws(InputError) in
-        try drawing()
-        try page.write()
-        try events?.appendFigures(epoch: epoch, step: step)
-      }
+      if let drawing { display?.show(drawing, epoch: epoch, step: state.step) }
     }
   }
 
@@ -361,10 +352,7 @@ final class RunReport {
   ///
   /// - Parameter status: How the run ended.
   func finish(_ status: String) throws {
-    _ = try communicator.onRankZero("write the run's page") {
-      try background?.finish()
-      try currentPage(status)?.write()
-    }
+    _ = try communicator.onRankZero("write the run's page") { display?.finish(status) }
   }
 
   /// One line: why the run ended, what it took, where things are; and how to go on where it can.

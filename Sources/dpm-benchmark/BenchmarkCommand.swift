@@ -120,9 +120,9 @@ struct BenchmarkCommand: RankedCommand {
       batchSize: configuration.training.batchSize, ranks: ranks, steps: steps, repetitions: repetitions,
       isSampling: sample)
     let result = try comparison.run { line in
-      if !json { print(line) }
+      if !json { try StandardOutput.print(line) }
     }
-    print(json ? try jsonLine(result) : result.report)
+    try StandardOutput.print(json ? try jsonLine(result) : result.report)
   }
 
   static func run(_ plan: Plan, on communicator: Communicator) throws -> Int32 {
@@ -138,8 +138,9 @@ struct BenchmarkCommand: RankedCommand {
       let result = try benchmark.run(on: communicator)
       (report, value) = (result.report, result)
     }
-    guard communicator.isRankZero else { return ExitStatus.success }
-    print(plan.isJSON ? try jsonLine(value) : report)
+    try communicator.onRankZero("print the times") {
+      try StandardOutput.print(plan.isJSON ? try jsonLine(value) : report)
+    }
     return ExitStatus.success
   }
 

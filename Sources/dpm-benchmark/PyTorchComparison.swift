@@ -49,7 +49,7 @@ struct PyTorchComparison {
   /// Runs all repetitions.
   ///
   /// - Throws: `InputError` where the interpreter, torch or the peer's script is missing, or a run fails.
-  func run(progress: (String) -> Void) throws -> Result {
+  func run(progress: (String) throws -> Void) throws -> Result {
     let script = try peerScript()
     var ours: [Double] = []
     var theirs: [Double] = []
@@ -72,7 +72,7 @@ struct PyTorchComparison {
         launches.append(try number("first_step_unix_seconds", of: own) - start)
         peerLaunches.append(try number("first_step_unix_seconds", of: peer) - peerStart)
       }
-      progress(
+      try progress(
         String(
           format: "%d of %d: %.1f and %.1f images/s", repetition, repetitions, ours[repetition - 1],
           theirs[repetition - 1]))

@@ -90,9 +90,12 @@ struct EvaluateCommand: RankedCommand {
     let terminal = Terminal()
     let reports = try BoundEvaluation(plan.request).run(
       on: communicator, console: plan.isJSON ? terminal.console(printing: false) : terminal.console())
-    guard communicator.isRankZero else { return ExitStatus.success }
     terminal.clear()
-    print(plan.isJSON ? try jsonLine(Reports(reports)) : reports.map(\.text).joined(separator: "\n"))
+    try communicator.onRankZero("print the bound") {
+      try StandardOutput.print(
+        plan.isJSON ? try jsonLine(Reports(reports)) : reports.map(\.text).joined(separator: "\n"))
+      try terminal.requirePrinted()
+    }
     return ExitStatus.success
   }
 

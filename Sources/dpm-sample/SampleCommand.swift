@@ -159,9 +159,11 @@ struct SampleCommand: RankedCommand {
   }
 
   static func run(_ plan: Plan, on communicator: Communicator) throws -> Int32 {
-    let console = Terminal().console()
+    let terminal = Terminal()
+    let console = terminal.console()
     if communicator.isRankZero { plan.warnings.forEach(console.warn) }
     try SampleRun(plan.request).run(on: communicator, console: console)
+    try communicator.onRankZero("print what was drawn") { try terminal.requirePrinted() }
     return ExitStatus.success
   }
 

@@ -56,7 +56,7 @@ struct ScalingCommand: ParsableCommand {
       var command = try parseAsRoot()
       try command.run()
     } catch let error as InputError {
-      FileHandle.standardError.write(Data("error: \(error)\n".utf8))
+      Terminal.report(error: "\(error)")
       Foundation.exit(ExitStatus.failure)
     } catch {
       exit(withError: error)
@@ -80,16 +80,18 @@ struct ScalingCommand: ParsableCommand {
       throw InputError("--network", found: "\(chosen.name) without --project", expected: "--project beside it")
     }
     let files = try output.map { name in try ["csv", "json", "png", "pdf"].map { try checked("\(name).\($0)") } }
-    let counts = try study.run { print($0) }
+    let counts = try study.run { line throws(InputError) in try StandardOutput.print(line) }
     let report = ScalingReport(study: study, counts: counts)
-    print("\n\(report.text)")
+    try StandardOutput.print("\n\(report.text)")
     if let files {
       try AtomicFile.write(report.csv, to: files[0])
       try AtomicFile.write(try report.json, to: files[1])
       for file in files[2...] { try report.chart.write(to: file) }
-      print("written: \(files.joined(separator: ", "))")
+      try StandardOutput.print("written: \(files.joined(separator: ", "))")
     }
-    if project { print("\n" + (try ProjectionStudy(study: study, counts: counts, network: chosen).run())) }
+    if project {
+      try StandardOutput.print("\n" + ProjectionStudy(study: study, counts: counts, network: chosen).run())
+    }
   }
 
   private func study() throws -> ScalingStudy {

@@ -86,9 +86,9 @@ struct ScalingStudy {
 
   /// Runs everything.
   ///
-  /// - Parameter progress: Told of every run.
+  /// - Parameter progress: Told of every run; what it throws ends the study.
   /// - Throws: `InputError` where a run fails.
-  func run(progress: (String) -> Void) throws(InputError) -> [Count] {
+  func run(progress: (String) throws(InputError) -> Void) throws(InputError) -> [Count] {
     var results = counts.map { Count(ranks: $0, runs: [], limits: [], efficiencies: []) }
     for repetition in 1...repetitions {
       for (index, count) in counts.enumerated() {
@@ -104,7 +104,7 @@ struct ScalingStudy {
           results[index].limits.append(rates.reduce(0, +))
           line += ", \(count) jobs of one rank side by side: \(format(rates.reduce(0, +)))"
         }
-        progress(line)
+        try progress(line)
       }
       let base = results[0].runs[repetition - 1].imagesPerSecond / Double(counts[0])
       for index in results.indices {

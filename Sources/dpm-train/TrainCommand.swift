@@ -151,7 +151,7 @@ struct TrainCommand: RankedCommand {
       file: file, settings: settings, flags: assignments,
       dataFolder: ProcessInfo.processInfo.environment["DPM_DATA_DIR"])
     if printConfig {
-      print(configuration.yaml, terminator: "")
+      try StandardOutput.print(String(configuration.yaml.dropLast()))
       throw ExitCode.success
     }
     let request: ResumeRequest = resumeFile.map { .file($0) } ?? (resume ? .newest(configurationFile: file) : .none)
@@ -170,11 +170,13 @@ struct TrainCommand: RankedCommand {
 
   static func run(_ plan: Plan, on communicator: Communicator) throws -> Int32 {
     StopRequest.install()
+    let terminal = Terminal(level: plan.logLevel, areLinesKept: !plan.isRehearsal)
     let trainer = try Trainer(
       plan.configuration, resume: plan.resume, mode: plan.isRehearsal ? .rehearsal : .training,
-      timeLimit: plan.timeLimit, communicator: communicator, console: Terminal(level: plan.logLevel).console())
+      timeLimit: plan.timeLimit, communicator: communicator, console: terminal.console())
     if plan.isRehearsal {
       try trainer.rehearse()
+      try communicator.onRankZero("print the rehearsal") { try terminal.requirePrinted() }
       return ExitStatus.success
     }
     return try trainer.run() == .signal(.interrupt) ? ExitStatus.interrupted : ExitStatus.success

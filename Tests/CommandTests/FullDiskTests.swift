@@ -32,20 +32,40 @@ extension InputTests {
       }
     }
 
+    private func train(
+      _ small: SmallRun, on disk: TinyDisk, ranks: Int, _ more: [String]
+    ) throws -> ProcessResult {
+      let program = try builtExecutable("dpm-train")
+      let arguments = small.arguments("run", ["--ext-every-n", "1"] + more).map {
+        $0 == small.path("runs") ? disk.file("runs") : $0
+      }
+      return try ranks == 1
+        ? run(program, arguments: arguments) : mpirun(ranks: ranks, program, arguments: arguments)
+    }
+
+    @Test("figures and a page that do not fit are one warning, and the run goes on", arguments: [1, 2])
+    func figures(ranks: Int) throws {
+      let small = try SmallRun()
+      let disk = try TinyDisk(in: small, kilobytes: 8192)
+      #expect(try train(small, on: disk, ranks: ranks, ["--epochs", "1"]).status == 0)
+      let checkpoints = disk.file("runs/run/checkpoints")
+      let size = try Data(contentsOf: URL(fileURLWithPath: "\(checkpoints)/epoch-0001.safetensors")).count
+      try disk.fill(leaving: size >> 10 + 64)
+      let result = try train(small, on: disk, ranks: ranks, ["--epochs", "2", "--resume"])
+      #expect(result.status == 0 && result.output.contains("done in"), "\(result.errors)")
+      let warnings = result.errors.split(separator: "\n").filter { $0.hasPrefix("warning: \(disk.path)") }
+      #expect(warnings.count == 1 && warnings[0].contains(": \(text); the run goes on"), "\(result.errors)")
+      #expect(FileManager.default.fileExists(atPath: "\(checkpoints)/epoch-0002.safetensors"))
+    }
+
     @Test(
       "a run on a disk that fills up ends with one line, keeps its checkpoint, and goes on when there is room",
       arguments: [1, 2])
     func training(ranks: Int) throws {
       let small = try SmallRun()
       let disk = try TinyDisk(in: small, kilobytes: 8192)
-      let program = try builtExecutable("dpm-train")
       func train(_ epochs: Int, _ more: String...) throws -> ProcessResult {
-        let arguments =
-          small.arguments("run", ["--epochs", "\(epochs)", "--ext-every-n", "1"]).map {
-            $0 == small.path("runs") ? disk.file("runs") : $0
-          } + more
-        return try ranks == 1
-          ? run(program, arguments: arguments) : mpirun(ranks: ranks, program, arguments: arguments)
+        try self.train(small, on: disk, ranks: ranks, ["--epochs", "\(epochs)"] + more)
       }
       #expect(try train(2).status == 0)
       let checkpoints = disk.file("runs/run/checkpoints")

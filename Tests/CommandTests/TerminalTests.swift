@@ -46,6 +46,53 @@ extension CommandTests {
       #expect(piped.errors.isEmpty && !piped.output.contains("░") && !piped.output.contains("\r"))
     }
 
+    /// Runs a program whose standard output or error goes where a shell's words say.
+    private func redirected(_ program: String, _ arguments: [String], _ words: String) throws -> ProcessResult {
+      try run(
+        "bash", arguments: ["-o", "pipefail", "-c", "\"$0\" \"$@\" \(words)", builtExecutable(program)] + arguments)
+    }
+
+    @Test("a result that cannot be printed is one line and status 1; a run goes on, as it has a log")
+    func fullOutput() throws {
+      let small = try SmallRun()
+      try small.train("run", ["--epochs", "1"])
+      let checkpoint = small.path("runs/run/checkpoints/epoch-0001.safetensors")
+      let sizes = SmallRun.modelArguments.split(separator: ",").flatMap { ["--set", "model.\($0)"] }
+      let commands = [
+        ["dpm-evaluate", checkpoint], ["dpm-evaluate", checkpoint, "--json"],
+        ["dpm-sample", checkpoint, "--count", "1", "--output", small.path("x.png")],
+        ["dpm-train", "--print-config"], ["dpm-train"] + small.arguments("x", ["--dry-run"]),
+        ["dpm-benchmark", "--steps", "1", "--json"] + sizes,
+        ["dpm-scaling", "--ranks", "1", "--steps", "1", "--repetitions", "1"] + sizes,
+      ]
+      for command in commands {
+        let result = try redirected(command[0], Array(command.dropFirst()), "> /dev/full")
+        #expect(result.status == 1, "\(command)")
+        #expect(result.errors == "error: standard output: no space left on device\n", "\(command)")
+      }
+      #expect(FileManager.default.fileExists(atPath: small.path("x.png")))
+      let run = try redirected("dpm-train", small.arguments("lines", ["--epochs", "2"]), "> /dev/full")
+      #expect(run.status == 0 && run.errors.hasPrefix("warning: standard output: no space left on device; "))
+      #expect(run.errors.count { $0 == "\n" } == 1, "\(run.errors)")
+      let log = try String(contentsOfFile: small.path("runs/lines/train.log"), encoding: .utf8)
+      #expect(log.contains("epoch 2/2") && log.contains("done in"))
+      #expect(try redirected("dpm-train", ["/none/such.yaml"], "2> /dev/full").status == 1)
+    }
+
+    @Test("a run whose reader goes away goes on; so does the drawing of samples")
+    func closedPipe() throws {
+      let small = try SmallRun()
+      let reader = "| head -1 > /dev/null"
+      let run = try redirected("dpm-train", small.arguments("run", ["--epochs", "20"]), reader)
+      #expect(run.status == 0, "\(run.errors)")
+      #expect(run.errors.isEmpty || run.errors.hasPrefix("warning: standard output: broken pipe; "), "\(run.errors)")
+      let checkpoint = small.path("runs/run/checkpoints/epoch-0020.safetensors")
+      let sample = ["--count", "1", "--output", small.path("x.png")]
+      let result = try redirected("dpm-sample", [checkpoint] + sample, "| true")
+      #expect(result.errors.isEmpty || result.errors == "error: standard output: broken pipe\n", "\(result.errors)")
+      #expect(FileManager.default.fileExists(atPath: small.path("x.png")))
+    }
+
     @Test("each level says what the ones before it do, and the log in the run's folder says everything")
     func levels() throws {
       let small = try SmallRun()

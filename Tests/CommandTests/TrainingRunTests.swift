@@ -76,6 +76,58 @@ extension CommandTests {
       }
     }
 
+    @Test("a run that diverges says so, shows a gap, and can go on")
+    func diverged() throws {
+      let small = try SmallRun()
+      let more = ["--ext-every-n", "1", "--lr", "10", "--tensorboard"]
+      for (epoch, resume) in [(1, []), (2, ["--resume"])] {
+        let result = try small.train("run", ["--epochs", "\(epoch)"] + more + resume)
+        let warnings = result.errors.split(separator: "\n").filter { $0.contains("test bound") }
+        #expect(warnings == ["warning: epoch \(epoch): the test bound is not finite"], "\(result.errors)")
+        let page = try String(contentsOfFile: small.path("runs/run/report.html"), encoding: .utf8)
+        #expect(page.contains(#"{"name":"test J after epoch \#(epoch)","value":"not finite"}"#))
+        #expect(page.contains(#"{"name":"this model"}"#) && page.contains(#""name":"ceiling","value":-"#))
+      }
+      #expect(try small.metrics("run", "test_objective").isEmpty && small.metrics("run", "epoch") == [1, 2])
+      let files = try FileManager.default.contentsOfDirectory(atPath: small.path("runs/run"))
+      #expect(!files.contains("run.lock"), "\(files)")
+      for name in ["progress.png", "epoch-0002/samples-t0000.png", "epoch-0002/parameters.png"] {
+        #expect(FileManager.default.fileExists(atPath: small.path("runs/run/figures/\(name)")), "\(name)")
+      }
+    }
+
+    @Test("the bound of the untrained network stands in the curves, not among the epochs' lines; --resume keeps it")
+    func untrained() throws {
+      let small = try SmallRun()
+      let more = ["--plot-before-training", "--tensorboard"]
+      for (epochs, tested, resume) in [("2", "0,2", []), ("4", "0,2,4", ["--resume"])] {
+        let result = try small.train("run", ["--epochs", epochs] + more + resume)
+        #expect(result.lines.count { $0.hasPrefix("         test ") } == (resume.isEmpty ? 2 : 1))
+        let page = try String(contentsOfFile: small.path("runs/run/report.html"), encoding: .utf8)
+        #expect(page.contains(#""name":"test","x":[\#(tested)],"y":["#), "\(tested)")
+        #expect(page.contains(#""name":"training","x":[1,2"#))
+      }
+      #expect(try small.metrics("run", "epoch") == [1, 2, 3, 4])
+      let events = try FileManager.default.contentsOfDirectory(atPath: small.path("runs/run")).filter {
+        $0.hasPrefix("events.")
+      }.reduce(Data()) { $0 + (try Data(contentsOf: URL(fileURLWithPath: small.path("runs/run/\($1)")))) }
+      func count(_ tag: String) -> Int { events.ranges(of: Data("\(tag)\u{15}".utf8)).count }
+      #expect(count("objective/test") == 3 && count("objective/training") == 4)
+    }
+
+    @Test("figures that cannot be written are warned of once, and the run goes on")
+    func figuresInTheWay() throws {
+      let small = try SmallRun()
+      try small.train("run", ["--epochs", "1", "--ext-every-n", "1"])
+      let figures = small.path("runs/run/figures")
+      for epoch in 2...3 { _ = try small.folder.write("", as: "runs/run/figures/epoch-000\(epoch)") }
+      let result = try small.train("run", ["--epochs", "4", "--ext-every-n", "1", "--resume"])
+      let warnings = result.errors.split(separator: "\n")
+      #expect(warnings.count == 1 && warnings[0].hasPrefix("warning: \(figures)/epoch-0002: a file, "), "\(warnings)")
+      #expect(FileManager.default.fileExists(atPath: "\(figures)/epoch-0004/samples-t0000.png"))
+      #expect(FileManager.default.fileExists(atPath: small.path("runs/run/checkpoints/epoch-0004.safetensors")))
+    }
+
     @Test("figures are the same on two ranks and on three threads")
     func figures() throws {
       let small = try SmallRun()

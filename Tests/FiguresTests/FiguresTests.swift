@@ -32,6 +32,12 @@ import Testing
     #expect(Axis(covering: values, count: 8, margin: 0.02, isWhole: true).ticks == ticks)
   }
 
+  @Test("ticks' labels have as many digits as the ticks differ in")
+  func labels() {
+    let axis = Axis(covering: 1.9e-3...2e-3, count: 3)
+    #expect(axis.ticks.map(axis.label) == ["0.00190", "0.00195", "0.00200"])
+  }
+
   @Test("logarithmic ticks are round, inside and not too many", arguments: 0..<200)
   func logarithmic(_ seed: Int) {
     let random = CounterRandom(seed: UInt64(seed), purpose: .time, step: 1)
@@ -45,10 +51,14 @@ import Testing
     #expect(abs(axis.fraction((lower * upper).squareRoot()) - (axis.fraction(lower) + axis.fraction(upper)) / 2) < 1e-9)
   }
 
-  @Test("a single value gets an axis around it", arguments: [0.0, -3, 1e-9, 1e8])
-  func singleValue(_ value: Double) {
+  @Test(
+    "a single value gets an axis around it, in proportion to it, and a tick that tells it",
+    arguments: [(0.0, "0"), (-3, "−3"), (1e-9, "1e-09"), (1e8, "1e+08"), (1e-3, "0.001"), (3412.71, "3412.71")])
+  func singleValue(_ value: Double, _ label: String) {
     let axis = Axis(covering: value...value)
-    #expect(axis.range.lowerBound < value && axis.range.upperBound > value && !axis.ticks.isEmpty)
+    #expect(axis.range.lowerBound < value && axis.range.upperBound > value)
+    #expect(axis.range.upperBound - axis.range.lowerBound < (value == 0 ? 2 : abs(value)))
+    #expect(axis.ticks == [value] && axis.ticks.map(axis.label) == [label])
   }
 }
 
@@ -103,7 +113,9 @@ import Testing
         title: "progress", xLabel: "epoch",
         panels: [
           .init(
-            "objective", series: [.init("training", points: points), .init("empty", points: [])], levels: [(0, "zero")])
+            "objective",
+            series: [.init("training", points: points, errors: [.nan]), .init("empty", points: [])],
+            levels: [(0, "zero"), (.infinity, "nowhere")])
         ])
       for name in ["chart.png", "chart.pdf"] {
         try chart.write(to: folder + "/" + name)

@@ -31,6 +31,15 @@ import Testing
     #expect(self.card([0, 0], shape: [2]).limit == 1)
   }
 
+  @Test(
+    "the largest and the smallest numbers there are have a card",
+    arguments: [Float.greatestFiniteMagnitude, .leastNonzeroMagnitude])
+  func extremes(_ largest: Float) {
+    let card = card([largest, 0, -largest], shape: [1, 3])
+    #expect(abs(card.histogram.reduce(0, +) - 1) < 1e-9 && card.limit > 0 && card.limit.isFinite)
+    #expect(card.rgb == [191, 72, 0, 255, 255, 255, 0, 84, 148])
+  }
+
   @Test("filters stand in a column for each output, a row for each input; large matrices are thinned")
   func layouts() {
     // 2 outputs, 3 inputs: filter (o, i) is 10·o + i + 1 everywhere.

@@ -2,8 +2,9 @@
 """Opens a run's report.html in headless Chromium, as a user does: from a file, without a network.
 
 usage: check-report.py REPORT LAST_EPOCH SCREENSHOTS
-Checks that it shows the last epoch, that curves answer the pointer, that the slider and the choice change the figure, and
-that nothing is wider than the screen, in light, dark, and on a phone; puts a picture of each into the folder SCREENSHOTS.
+Checks that it shows the last epoch, that no text is crossed where the bound is placed, that curves answer the pointer, that
+the slider and the choice change the figure, and that nothing is wider than the screen, in light, dark, and on a phone; puts a
+picture of each into the folder SCREENSHOTS.
 """
 import pathlib
 import sys
@@ -44,6 +45,11 @@ def check_screen(driver, url, epoch, name, folder):
     find = lambda selector: driver.find_element(By.CSS_SELECTOR, selector)
     check(f"{epoch} of" in find("#headlines").text, f"the last epoch, {epoch}, is not in {find('#headlines').text!r}")
     check("this model" in find("#scale").text and "ceiling" in find("#scale").text, "the bound is not placed")
+    for line in driver.find_elements(By.CSS_SELECTOR, "#scale div"):
+        name_box, value, track = [span.rect for span in line.find_elements(By.CSS_SELECTOR, "span")]
+        dot = line.find_element(By.CSS_SELECTOR, "b").rect
+        check(all(left["x"] + left["width"] < right["x"] for left, right in [(name_box, value), (value, track), (value, dot)])
+              and dot["x"] + dot["width"] <= width, f"something crosses {line.text!r} on the {name} screen")
     curves = driver.find_elements(By.CSS_SELECTOR, "#charts svg.plot")
     check(len(curves) == 7, f"{len(curves)} charts in place of 7")
     for curve in curves:

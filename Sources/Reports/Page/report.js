@@ -31,15 +31,21 @@ function list(id, facts, wrapped) {
 
 // Axes
 
+/** A tick's text, with the digits that ticks so far apart differ in. */
+function tickText(value, step) {
+  const digits = Math.max(0, Math.ceil(-Math.log10(step) - 1e-9));
+  if (value === 0 || (digits < 6 && Math.abs(value) < 1e6)) return value.toFixed(digits);
+  return value.toExponential(Math.max(0, Math.floor(Math.log10(Math.abs(value))) - Math.floor(Math.log10(step) + 1e-9)));
+}
+
 /** Multiples of 1, 2 or 5 times a power of ten from `low` to `high`, about `count` of them. */
 function linearTicks(low, high, count) {
   const rough = (high - low) / count;
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = power * [1, 2, 5, 10].find(factor => factor * power >= rough);
-  const digits = Math.max(0, Math.ceil(-Math.log10(step) - 1e-9));
   const ticks = [];
   for (let index = Math.ceil(low / step - 1e-9); index * step <= high; index++) {
-    ticks.push([index * step, digits > 6 ? (index * step).toExponential(1) : (index * step).toFixed(digits)]);
+    ticks.push([index * step, tickText(index * step, step)]);
   }
   return ticks;
 }
@@ -66,10 +72,17 @@ function axis(values, isLogarithmic, start, end, count) {
     const span = Math.log(high / low);
     return { place: v => start + (end - start) * Math.log(v / low) / span, ticks: logarithmicTicks(low, high, count) };
   }
-  const margin = high > low ? (high - low) * 0.04 : Math.max(0.5, Math.abs(low) * 0.1);
+  const isSingle = !(high > low);
+  // A value that stays what it is has one tick, which tells it.
+  const single = [[low, String(Number(low.toPrecision(4)))]];
+  const margin = isSingle ? Math.abs(low) * 0.1 || 0.5 : (high - low) * 0.04;
   [low, high] = [low - margin, high + margin];
-  return { place: v => start + (end - start) * (v - low) / (high - low), ticks: linearTicks(low, high, count) };
+  const ticks = isSingle ? single : linearTicks(low, high, count);
+  return { place: v => start + (end - start) * (v - low) / (high - low), ticks };
 }
+
+/** Levels and marks that have a place on an axis. */
+const placed = marks => marks.filter(mark => Number.isFinite(mark.value));
 
 // Curves
 
@@ -82,7 +95,7 @@ function spanned(chart) {
     return isShown(chart, y) ? [y - error, y + error] : [];
   })).filter(y => isShown(chart, y)).sort((a, b) => a - b);
   const cut = values.length >= 200 && !chart.isLogarithmic ? Math.floor(values.length / 100) : 0;
-  return values.slice(cut, values.length - cut).concat(chart.levels.map(level => level.value));
+  return values.slice(cut, values.length - cut).concat(placed(chart.levels).map(level => level.value));
 }
 
 function curve(points, { color, dash }) {
@@ -106,7 +119,8 @@ function draw(chart, figure) {
   const values = spanned(chart);
   const epochs = chart.series.flatMap(series => series.x);
   if (!values.length || !epochs.length) {
-    svg.append(element('text', { x: width / 2, y: height / 2, 'text-anchor': 'middle' }, 'nothing yet'));
+    const reason = epochs.length ? 'nothing that is finite' : 'nothing yet';
+    svg.append(element('text', { x: width / 2, y: height / 2, 'text-anchor': 'middle' }, reason));
     return;
   }
   const x = axis(epochs, false, left, right, width / 80);
@@ -122,7 +136,7 @@ function draw(chart, figure) {
   svg.append(element('line', { class: 'axis', x1: left, x2: right, y1: bottom, y2: bottom }));
   svg.append(element('text', { x: right, y: height - 4, 'text-anchor': 'end' }, 'epoch'));
   let above = -Infinity;
-  for (const level of chart.levels.toSorted((a, b) => b.value - a.value)) {
+  for (const level of placed(chart.levels).toSorted((a, b) => b.value - a.value)) {
     const place = y.place(level.value);
     const baseline = place - 4 - above < 12 ? place + 12 : place - 4;
     svg.append(element('line', { class: 'level', x1: left, x2: right, y1: place, y2: place }));
@@ -209,31 +223,20 @@ function showCharts() {
 
 // Where the bound stands
 
+/** A line for each mark, from the worst to the best, and down through all of them the place of the run's own. */
 function showScale() {
   if (!run.scale.length) return $('standing').remove();
-  const draw = () => {
-    const width = Math.max(260, $('scale').clientWidth);
-    const own = run.scale[run.scale.length - 1];
-    const marks = run.scale.toSorted((a, b) => b.value - a.value);
-    const x = axis(marks.map(mark => -mark.value), false, 6, width - 6, 5);
-    const height = 24 + 17 * marks.length;
-    const svg = element('svg', { viewBox: `0 0 ${width} ${height}`, height });
-    svg.append(element('line', { class: 'axis', x1: 6, x2: width - 6, y1: 10, y2: 10 }));
-    marks.forEach((mark, index) => {
-      const [place, y] = [x.place(-mark.value), 32 + 17 * index];
-      const color = mark === own ? 'var(--c1)' : 'var(--soft)';
-      svg.append(element('line', { x1: place, x2: place, y1: 10, y2: y - 4, stroke: color, opacity: mark === own ? 1 : 0.5 }));
-      svg.append(element('circle', { cx: place, cy: 10, r: mark === own ? 6 : 4, fill: color }));
-      const isRight = place > width / 2;
-      svg.append(element('text', {
-        x: place + (isRight ? -6 : 6), y, 'text-anchor': isRight ? 'end' : 'start',
-        style: mark === own ? 'fill: var(--c1); font-weight: 600' : '',
-      }, `${mark.name}  ${mark.value.toFixed(2)}`));
-    });
-    $('scale').replaceChildren(svg);
-  };
-  draw();
-  addEventListener('resize', draw);
+  const own = run.scale[run.scale.length - 1];
+  const x = axis(placed(run.scale).map(mark => -mark.value), false, 0, 100, 5);
+  const point = (name, mark) => element(name, { style: `left: ${x.place(-mark.value).toFixed(2)}%` });
+  const worst = mark => mark.value ?? Infinity;
+  for (const mark of run.scale.toSorted((a, b) => worst(b) - worst(a))) {
+    const text = Math.abs(mark.value) < 1e6 ? mark.value.toFixed(2) : number(mark.value ?? null);
+    $('scale').append(element('div', mark === own ? { class: 'own' } : {},
+      element('span', {}, mark.name), element('span', { class: 'value' }, text),
+      element('span', { class: 'track' }, ...placed([own]).map(own => point('i', own)),
+        ...placed([mark]).map(mark => point('b', mark)))));
+  }
 }
 
 // Figures through the epochs
