@@ -90,6 +90,28 @@ struct RunFolderTests {
     #expect(try folder.contents(of: "run/figures") == ["epoch-0025"])
   }
 
+  @Test("what died before its first checkpoint is made anew; a folder of anything else is left alone")
+  func startingOver() throws {
+    let run = RunFolder(path: folder.file("run"))
+    // New, then as it is after a death at any moment of its making, then with all that a run writes first.
+    withExtendedLifetime(try run.createOrReopen()) {}
+    for folder in ["checkpoints", "figures"] {
+      try FileManager.default.removeItem(atPath: self.folder.file("run/\(folder)"))
+      withExtendedLifetime(try run.createOrReopen()) {}
+    }
+    let written = ["metrics.jsonl", "train.log", "report.html", "figures/progress.png", "events.out.tfevents.1.h.2"]
+    for name in ["config.yaml", "notes"] + written { _ = try folder.write("", as: "run/\(name)") }
+    try withExtendedLifetime(try run.createOrReopen()) { try run.clear() }
+    #expect(try folder.contents(of: "run") == ["checkpoints", "config.yaml", "figures", "notes"])
+    #expect(try folder.contents(of: "run/figures").isEmpty)
+
+    let other = RunFolder(path: folder.file("other"))
+    try FileManager.default.createDirectory(atPath: folder.file("other/checkpoints"), withIntermediateDirectories: true)
+    _ = try folder.write("", as: "other/train.log")
+    let error = #expect(throws: InputError.self) { try other.createOrReopen() }
+    #expect(error?.found == "a folder that is no run's")
+  }
+
   @Test("the newest checkpoint is found by epoch and step, whatever else lies there")
   func newest() throws {
     let run = RunFolder(path: folder.file("run"))

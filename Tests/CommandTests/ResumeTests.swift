@@ -1,0 +1,73 @@
+import Foundation
+import TestSupport
+import Testing
+
+extension CommandTests {
+  /// A run that is started again by the command that started it.
+  @Suite struct ResumeTests {
+    @Test("slurm.sbatch's second leg goes on, wherever the output folder is named")
+    func batchFile() throws {
+      let small = try SmallRun()
+      let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        .deletingLastPathComponent()
+      // Without ranks: what is left is the script's own part.
+      let srun = try small.folder.write(
+        "#!/bin/sh\nwhile [ \"${1#--}\" != \"$1\" ]; do shift; done\nexec \"$@\"\n", as: "srun")
+      try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: srun)
+      let runs = small.path("elsewhere")
+      for (epochs, text) in [(1, "epoch 1/1"), (2, "resumed  at step 3")] {
+        let result = try run(
+          "sh",
+          arguments: [
+            root.appendingPathComponent("launch/slurm.sbatch").path, "--data-dir", small.folder.path, "--set",
+            "output.directory=\(runs)", "--batch-size", "128", "--model-args", SmallRun.modelArguments, "--epochs",
+            "\(epochs)",
+          ],
+          environment: [
+            "SLURM_JOB_ID": "7", "DPM_TRAIN": try builtExecutable("dpm-train"),
+            "PATH": "\(small.folder.path):\(ProcessInfo.processInfo.environment["PATH"] ?? "")",
+          ])
+        #expect(result.status == 0 && result.output.contains(text), "\(result.output)\(result.errors)")
+      }
+      let checkpoints = try small.folder.contents(of: "elsewhere/dpm-7/checkpoints")
+      #expect(checkpoints == ["epoch-0001.safetensors", "epoch-0002.safetensors"])
+    }
+
+    /// Starts an endless run, and kills it once a condition holds for its output.
+    private func kill(
+      _ small: SmallRun, _ name: String, _ more: [String], once condition: (String) -> Bool
+    ) throws {
+      let process = try RunningProcess(
+        try builtExecutable("dpm-train"),
+        arguments: small.arguments(name, ["--epochs", "100000", "--ext-every-n", "100000"] + more),
+        environment: testEnvironment())
+      let isReached = process.waits(until: condition)
+      try #require(isReached)
+      process.send(SIGKILL)
+      #expect(process.finish(timeout: 20).status == 128 + SIGKILL)
+    }
+
+    @Test("kill -9 before the first checkpoint: the run starts over in its folder")
+    func startsOver() throws {
+      let small = try SmallRun()
+      try kill(small, "x", ["--tensorboard", "--lr", "2e-3"]) { $0.contains("epoch 3/") }
+      let more = ["--epochs", "2", "--tensorboard"]
+      for (flags, text) in [([], "exists already"), (["--resume"], "no checkpoint")] {
+        let result = try run(try builtExecutable("dpm-train"), arguments: small.arguments("x", more + flags))
+        #expect(result.status == 1 && result.errors.contains(text), "\(result.errors)")
+      }
+      let rehearsal = try small.train("x", more + ["--resume-or-start", "--dry-run"])
+      #expect(rehearsal.output.contains(small.path("runs/x/config.yaml")))
+      try small.train("x", ranks: 2, more + ["--resume-or-start"])
+      #expect(try small.metrics("x", "epoch") == [1, 2])
+      let log = try small.folder.text("runs/x/train.log")
+      #expect(log.components(separatedBy: "epoch 1/").count == 2 && !log.contains("resumed"), "\(log)")
+      #expect(try small.folder.contents(of: "runs/x").count { $0.hasPrefix("events.") } == 1)
+      // What the command says, not what the run said that died.
+      #expect(try small.metrics("x", "learning_rate").first == 1e-3)
+      // The same command once more: it is done.
+      let again = try small.train("x", more + ["--resume-or-start"])
+      #expect(again.output.contains("resumed  at step 6"), "\(again.output)")
+    }
+  }
+}
