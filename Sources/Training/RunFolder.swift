@@ -204,13 +204,14 @@ public struct RunFolder: Equatable, Sendable {
     return newest
   }
 
-  /// Removes all checkpoints but the newest.
+  /// Removes all checkpoints but the newest; of those within an epoch, which only serve to go on from, all that are not the last.
   ///
-  /// - Parameter count: How many stay; 0: all.
+  /// - Parameter count: How many of those at epochs' ends stay; 0: all.
   public func pruneCheckpoints(keeping count: Int) {
-    guard count > 0 else { return }
+    let all = checkpoints()
+    let kept = all.filter { !Self.isWithinEpoch($0) }.suffix(count > 0 ? count : all.count) + all.suffix(1)
     // One that cannot be removed costs space, which is no reason to stop training.
-    for path in checkpoints().dropLast(count) { unlink(path) }
+    for path in all where !kept.contains(path) { unlink(path) }
   }
 
   // MARK: - Names
@@ -231,6 +232,8 @@ public struct RunFolder: Equatable, Sendable {
     else { return nil }
     return (epoch, match.2.flatMap { Int($0) } ?? 0)
   }
+
+  private static func isWithinEpoch(_ checkpoint: String) -> Bool { checkpoint.contains(/-step-[0-9]+\.safetensors$/) }
 
   /// The run's folder that a file is the `config.yaml` of; nil if it is not.
   private static func folder(ofConfigurationFile file: String) -> String? {

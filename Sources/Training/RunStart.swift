@@ -18,11 +18,15 @@ public enum ResumeRequest: Equatable, Sendable {
 final class OpenRun {
   let folder: RunFolder
   let checkpoint: CheckpointFile?
+  /// When the newest checkpoint was written or, before the first one, the run opened.
+  var checkpointTime = ContinuousClock.now
+  private let checkpointMinutes: Double
   /// Keeps other runs out as long as it lives.
   private let lock: FolderLock
 
   /// Makes or reopens the folder; for rank 0 alone.
   init(_ configuration: Configuration, resume: ResumeRequest) throws(InputError) {
+    checkpointMinutes = configuration.output.checkpointMinutes
     switch resume {
     case .none:
       checkpoint = nil
@@ -91,6 +95,11 @@ final class OpenRun {
       throw InputError("training.batch_size", found: "\(found)", expected: "\(expected), as in \(file.path)")
     }
     return file
+  }
+
+  /// Whether the newest checkpoint is so old that there must be one within the epoch.
+  var isCheckpointDue: Bool {
+    checkpointMinutes > 0 && checkpointTime.duration(to: .now).seconds >= 60 * checkpointMinutes
   }
 
   /// Puts the checkpoint's numbers into a run's state; nothing where there is no checkpoint.

@@ -69,5 +69,29 @@ extension CommandTests {
       let again = try small.train("x", more + ["--resume-or-start"])
       #expect(again.output.contains("resumed  at step 6"), "\(again.output)")
     }
+
+    @Test("kill -9 between checkpoints of epochs: one by the clock goes on bit for bit, and goes when it has served")
+    func checkpointsByTheClock() throws {
+      let small = try SmallRun()
+      let more = ["--set", "output.checkpoint_minutes=1e-4"]
+      /// The step of the newest one.
+      func newest() -> Int? {
+        let names = (try? small.folder.contents(of: "runs/x/checkpoints")) ?? []
+        return names.compactMap { name in
+          name.wholeMatch(of: /epoch-[0-9]+-step-([0-9]+)\.safetensors/).flatMap { Int($0.1) }
+        }.max()
+      }
+      try kill(small, "x", more) { _ in newest() != nil }
+      let step = try #require(newest())
+      // Three steps an epoch.
+      let epochs = step / 3 + 20
+      let result = try small.train(
+        "x", ranks: 2, more + ["--epochs", "\(epochs)", "--ext-every-n", "100000", "--resume-or-start"])
+      #expect(result.output.contains("resumed  at step \(step)"), "\(result.output)")
+      try small.train("whole", ["--epochs", "\(epochs)", "--ext-every-n", "100000"])
+      #expect(try small.tensors("x", epoch: epochs) == small.tensors("whole", epoch: epochs))
+      #expect(try small.metrics("x", "epoch") == (1...epochs).map(Double.init))
+      #expect(try small.folder.contents(of: "runs/x/checkpoints").count == 1)
+    }
   }
 }

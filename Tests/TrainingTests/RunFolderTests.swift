@@ -128,13 +128,19 @@ struct RunFolderTests {
     }
     #expect(run.checkpoints() == names.map { folder.file("run/checkpoints/\($0)") })
     #expect(try run.newestCheckpoint() == folder.file("run/checkpoints/epoch-10000.safetensors"))
-    run.pruneCheckpoints(keeping: 0)
-    #expect(run.checkpoints().count == 5)
-    run.pruneCheckpoints(keeping: 2)
-    #expect(run.checkpoints() == names.suffix(2).map { folder.file("run/checkpoints/\($0)") })
+    func left(_ count: Int) -> [String] {
+      run.pruneCheckpoints(keeping: count)
+      return run.checkpoints().map { URL(fileURLWithPath: $0).lastPathComponent }
+    }
+    // Within an epoch only the newest of all serves.
+    #expect(left(0) == ["epoch-0025.safetensors", "epoch-9999.safetensors", "epoch-10000.safetensors"])
+    let within = "epoch-10000-step-7.safetensors"
+    _ = try folder.write("", as: "run/checkpoints/\(within)")
+    #expect(left(2) == ["epoch-9999.safetensors", "epoch-10000.safetensors", within])
+    _ = try folder.write("", as: "run/checkpoints/epoch-10001.safetensors")
+    #expect(left(2) == ["epoch-10000.safetensors", "epoch-10001.safetensors"])
     #expect(try folder.contents(of: "run/checkpoints").contains("notes"))
-    run.pruneCheckpoints(keeping: 7)
-    #expect(run.checkpoints().count == 2)
+    #expect(left(7).count == 2)
   }
 
   @Test("the written configuration is the run's, without its name, so that it can be repeated")
