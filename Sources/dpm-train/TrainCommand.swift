@@ -187,7 +187,6 @@ struct TrainCommand: RankedCommand {
   static func timeout(of plan: Plan) -> Duration { .seconds(plan.configuration.distributed.timeout) }
 
   static func run(_ plan: Plan, on communicator: Communicator) throws -> Int32 {
-    StopRequest.install()
     let trainer = try Trainer(
       plan.configuration, resume: plan.resume, mode: plan.isRehearsal ? .rehearsal : .training,
       timeLimit: plan.timeLimit, communicator: communicator, console: Terminal(level: plan.logLevel).console())
@@ -198,5 +197,9 @@ struct TrainCommand: RankedCommand {
     return try trainer.run() == .signal(.interrupt) ? ExitStatus.interrupted : ExitStatus.success
   }
 
-  static func main() { start() }
+  static func main() {
+    // Before all else: a signal that comes while MPI starts is heeded after the first step.
+    StopRequest.install()
+    start()
+  }
 }

@@ -93,5 +93,31 @@ extension CommandTests {
       #expect(try small.metrics("x", "epoch") == (1...epochs).map(Double.init))
       #expect(try small.folder.contents(of: "runs/x/checkpoints").count == 1)
     }
+
+    @Test("a signal that comes while MPI starts is heeded")
+    func signalAtStart() throws {
+      let small = try SmallRun()
+      let program = try builtExecutable("dpm-train")
+      let arguments = small.arguments("x", ["--epochs", "100000", "--ext-every-n", "100000"])
+      // The second rank keeps the first in MPI's start until the signal has come.
+      let (process, go) = (small.path("process"), small.path("go"))
+      let job = try RunningProcess(
+        launcher,
+        arguments: ["-n", "1", "sh", "-c", "echo $$ >\(process); exec \"$0\" \"$@\"", program] + arguments
+          + [":", "-n", "1", "sh", "-c", "until [ -e \(go) ]; do sleep 0.05; done; exec \"$0\" \"$@\"", program]
+          + arguments,
+        environment: testEnvironment())
+      /// The watchdog's thread, MPI's: the program has begun.
+      func isStarting() -> Bool {
+        let number = (try? small.folder.text("process"))?.trimmingCharacters(in: .whitespacesAndNewlines) ?? ""
+        return ((try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(number)/task").count) ?? 0) > 1
+      }
+      try #require(job.waits { _ in isStarting() })
+      let number = try small.folder.text("process").trimmingCharacters(in: .whitespacesAndNewlines)
+      Foundation.kill(try #require(Int32(number)), SIGUSR1)
+      _ = try small.folder.write("", as: "go")
+      let result = job.finish(timeout: 30)
+      #expect(result.status == 0 && result.output.contains("stopped by SIGUSR1 after step 1 "), "\(result.errors)")
+    }
   }
 }
