@@ -20,6 +20,10 @@ struct ScalingStudy {
     var ranks: Int
     var imagesPerSecond: Double
     var stepSeconds: Double
+    var stepSecondsMean: Double
+    var computeSecondsMean: Double
+    var imbalanceSeconds: Double
+    var waitingSecondsMean: Double
     var computeSecondsByRank: [Double]
     var exposedCommunicationSeconds: Double
     var communicationSeconds: Double
@@ -32,6 +36,10 @@ struct ScalingStudy {
       case ranks
       case imagesPerSecond = "images_per_second"
       case stepSeconds = "step_seconds_median"
+      case stepSecondsMean = "step_seconds_mean"
+      case computeSecondsMean = "compute_seconds_mean"
+      case imbalanceSeconds = "imbalance_seconds"
+      case waitingSecondsMean = "waiting_seconds_mean"
       case computeSecondsByRank = "compute_seconds_by_rank"
       case exposedCommunicationSeconds = "exposed_communication_seconds"
       case communicationSeconds = "communication_seconds"
@@ -51,6 +59,10 @@ struct ScalingStudy {
       ranks = try value(.ranks)
       imagesPerSecond = try value(.imagesPerSecond)
       stepSeconds = try value(.stepSeconds)
+      stepSecondsMean = try value(.stepSecondsMean)
+      computeSecondsMean = try value(.computeSecondsMean)
+      imbalanceSeconds = try value(.imbalanceSeconds)
+      waitingSecondsMean = try value(.waitingSecondsMean)
       computeSecondsByRank = try value(.computeSecondsByRank)
       exposedCommunicationSeconds = try value(.exposedCommunicationSeconds)
       communicationSeconds = try value(.communicationSeconds)

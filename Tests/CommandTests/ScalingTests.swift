@@ -26,6 +26,13 @@ extension CommandTests {
       #expect(!result.output.contains("efficiency measured"))
       let lines = try String(contentsOfFile: folder.file("s.csv"), encoding: .utf8).split(separator: "\n")
       #expect(lines.count == 3 && lines[1].hasPrefix("1,") && lines[2].hasPrefix("2,"))
+      let names = lines[0].split(separator: ",")
+      for line in lines.dropFirst() {
+        let values = zip(names, line.split(separator: ",", omittingEmptySubsequences: false))
+        let shares = values.filter { $0.0.hasSuffix("_share") }.compactMap { Double($0.1) }
+        #expect(shares.count == 5 && shares.allSatisfy { $0 > -0.01 }, "\(line)")
+        #expect(abs(shares.reduce(0, +) - 1) < 1e-9, "\(line)")
+      }
       let json = try JSONSerialization.jsonObject(with: Data(contentsOf: URL(fileURLWithPath: folder.file("s.json"))))
       #expect(((json as? [String: Any])?["counts"] as? [Any])?.count == 2)
       for type in ["png", "pdf"] { #expect(FileManager.default.fileExists(atPath: folder.file("s.\(type)"))) }
