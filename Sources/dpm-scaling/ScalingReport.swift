@@ -6,6 +6,8 @@ import Tensors
 struct ScalingReport {
   var study: ScalingStudy
   var counts: [ScalingStudy.Count]
+  /// nil where nothing was predicted.
+  var projection: ProjectionStudy.Result?
 
   /// One number of ranks, medians over the rounds.
   private struct Row {
@@ -51,9 +53,10 @@ struct ScalingReport {
   /// A table.
   var text: String {
     func percent(_ share: Double) -> String { share.isFinite ? String(format: "%5.1f %%", 100 * share) : "      -" }
+    let rounds = Swift.Set(counts.map(\.runs.count)).sorted().map { "\($0)" }.joined(separator: " or ")
     var lines = [
       "\(study.mode.rawValue) scaling, batch \(study.batchSize)\(study.mode == .weak ? " a rank" : ""), medians of "
-        + "\(study.repetitions) rounds",
+        + "\(rounds) rounds",
       "ranks    images/s  speed-up  efficiency (range)         of the limit  "
         + "compute    input  imbalance  exposed     rest  MB sent",
     ]
@@ -122,11 +125,13 @@ struct ScalingReport {
         var batch: Int
         var launcher: String
         var counts: [ScalingStudy.Count]
+        var projection: ProjectionStudy.Result?
       }
       let encoder = JSONEncoder()
       encoder.outputFormatting = [.sortedKeys, .prettyPrinted]
       let document = Document(
-        config: study.config, mode: study.mode, batch: study.batchSize, launcher: study.launcher, counts: counts)
+        config: study.config, mode: study.mode, batch: study.batchSize, launcher: study.launcher.text,
+        counts: counts, projection: projection)
       guard let data = try? encoder.encode(document) else {
         throw InputError("dpm-scaling", found: "a number that is not finite", expected: "measured numbers")
       }
