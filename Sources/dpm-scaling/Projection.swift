@@ -21,6 +21,14 @@ struct Projection {
       case latency = "latency_seconds"
       case bandwidth = "bytes_per_second"
     }
+
+    /// JSON has no infinity, which a bandwidth is that noise has hidden: it becomes null.
+    func encode(to encoder: any Encoder) throws {
+      var values = encoder.container(keyedBy: CodingKeys.self)
+      try values.encode(name, forKey: .name)
+      try values.encode(latency, forKey: .latency)
+      try values.encode(bandwidth.isFinite ? bandwidth : nil, forKey: .bandwidth)
+    }
   }
 
   /// Half of a round trip, and what TCP or verbs leave of the line's rate, as published measurements have them.
