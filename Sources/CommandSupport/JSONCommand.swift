@@ -18,15 +18,27 @@ public enum JSONCommand {
       if let own = lines.first(where: { $0.hasPrefix(error) }) {
         reason = String(own.dropFirst(error.count))
       } else {
-        let launcher = lines.firstIndex(where: isRule).flatMap { rule in
-          lines[rule...].first { $0.contains(where: \.isLetter) }
+        // Its sentences are broken into lines.
+        let launcher = lines.firstIndex(where: isRule).map { rule in
+          lines[rule...].drop { !$0.contains(where: \.isLetter) }.prefix { $0.contains(where: \.isLetter) }
+            .joined(separator: " ")
         }
-        let line = launcher ?? lines.last { $0.contains(where: \.isLetter) }
-        let advice =
-          line?.contains("run as root") == true
-          ? " OMPI_ALLOW_RUN_AS_ROOT=1 and OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 in the environment allow it." : ""
-        reason = line.map { $0 + advice } ?? "no output"
+        let text = launcher ?? lines.last { $0.contains(where: \.isLetter) }.map { "\($0)" } ?? ""
+        reason = text.isEmpty ? "no output" : text + Self.advice(on: text)
       }
+    }
+
+    /// What helps against what Open MPI complains of.
+    private static func advice(on text: String) -> String {
+      if text.contains("run as root") {
+        return " OMPI_ALLOW_RUN_AS_ROOT=1 and OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 in the environment allow it"
+      }
+      if text.contains("not enough slots") {
+        return
+          " mpirun's --oversubscribe, or OMPI_MCA_rmaps_base_oversubscribe=1 in the environment, allows more ranks than "
+          + "cores or hosts' slots"
+      }
+      return ""
     }
   }
 
@@ -70,7 +82,7 @@ public enum JSONCommand {
     public func object() throws(Failure) -> [String: Any] {
       let text = output.fileHandleForReading.readDataToEndOfFile()
       process.waitUntilExit()
-      let lines = String(decoding: text, as: UTF8.self).split(separator: "\n")
+      let lines = String(decoding: text, as: UTF8.self).split(separator: "\n", omittingEmptySubsequences: false)
       guard process.terminationStatus == 0, let line = lines.last(where: { $0.hasPrefix("{") }),
         let object = try? JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any]
       else {

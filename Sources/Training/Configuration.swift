@@ -82,6 +82,8 @@ public struct Configuration: Equatable, Sendable {
     public var sampleCount = 49
     /// Newest checkpoints that are kept; 0 keeps all.
     public var keptCheckpoints = 10
+    /// Minutes after the last checkpoint until there is one within an epoch, to go on from after a failure; 0 for none.
+    public var checkpointMinutes = 30.0
     /// Whether there are figures of the untrained network.
     public var plotsBeforeTraining = false
     /// Whether numbers and figures are written for TensorBoard too.

@@ -122,6 +122,9 @@ struct ConfigurationKey: Sendable {
     .integer("output.every_n_epochs", \.output.everyEpochs, in: 1...1_000_000, "between bounds, checkpoints, figures"),
     .integer("output.samples", \.output.sampleCount, in: 1...10_000, "images of each kind in figures of samples"),
     .integer("output.keep", \.output.keptCheckpoints, in: 0...1_000_000, "newest checkpoints kept; 0: all"),
+    .number(
+      "output.checkpoint_minutes", \.output.checkpointMinutes, .notNegative(most: 1e6),
+      "until one more, which the next replaces; 0: none"),
     .boolean("output.plot_before_training", \.output.plotsBeforeTraining, "figures of the untrained network"),
     .boolean("output.tensorboard", \.output.writesEvents, "numbers and figures for TensorBoard too"),
   ]

@@ -16,6 +16,8 @@ final class GradientExchange {
     var objective: Double
     /// Ranks that were asked to stop.
     var stopRequests: Int
+    /// Ranks that want a checkpoint.
+    var checkpointRequests: Int
     /// Tensors whose gradient was not finite.
     var badTensors: Int
   }
@@ -46,7 +48,7 @@ final class GradientExchange {
   private let communication: SectionProfile
   private let update: SectionProfile
 
-  /// Numbers behind the tensors': the objective in pieces, and stop requests.
+  /// Numbers behind the tensors': the objective in pieces, and requests.
   private enum Extra {
     /// Units of the objective's pieces, 2⁻⁸, 2⁻²⁴ and 2⁻⁴⁰.
     ///
@@ -54,7 +56,8 @@ final class GradientExchange {
     /// takes them: the objective that is printed does not depend on the number of ranks either.
     static let objectiveUnits = [0x1p-8, 0x1p-24, 0x1p-40]
     static let stopRequests = objectiveUnits.count
-    static let count = objectiveUnits.count + 1
+    static let checkpointRequests = objectiveUnits.count + 1
+    static let count = objectiveUnits.count + 2
   }
 
   /// - Parameter ranges: Of the layout, each one bucket, in the order in which the backward pass completes them.
@@ -99,9 +102,11 @@ final class GradientExchange {
   /// - Parameters:
   ///   - objective: This rank's part of J.
   ///   - isStopRequested: Whether this rank was asked to stop.
+  ///   - isCheckpointDue: Whether this rank wants a checkpoint.
   ///   - observer: Is shown this rank's part of the update.
   func finish(
-    objective: Double, isStopRequested: Bool, learningRate: Double, observer: StepObserver? = nil
+    objective: Double, isStopRequested: Bool, isCheckpointDue: Bool, learningRate: Double,
+    observer: StepObserver? = nil
   ) throws(CollectiveError) -> Sums {
     communication.begin()
     try reducer.finish()
@@ -116,6 +121,7 @@ final class GradientExchange {
       rest -= part
     }
     extra[Extra.stopRequests] = isStopRequested ? 1 : 0
+    extra[Extra.checkpointRequests] = isCheckpointDue ? 1 : 0
     communication.begin()
     try communicator.sum(message.elements)
     update.begin()
@@ -126,7 +132,7 @@ final class GradientExchange {
     try reducer.allGatherUpdates(exact: exactParameters, into: parameters, largestUpdate: learningRate)
     return Sums(
       objective: Extra.objectiveUnits.indices.reduce(0) { $0 + Double(extra[$1]) },
-      stopRequests: Int(extra[Extra.stopRequests]),
+      stopRequests: Int(extra[Extra.stopRequests]), checkpointRequests: Int(extra[Extra.checkpointRequests]),
       badTensors: (0..<tensorCount).reduce(0) { $0 + (message.pointer[$1] > 0 ? 1 : 0) })
   }
 

@@ -1,13 +1,15 @@
 internal import Foundation
-internal import Tensors
+public import Tensors
 
 /// Files and folders that a command is asked to make.
-enum OutputFile {
+public enum OutputFile {
   /// Makes sure, before hours of work, that a file or folder may be made.
   ///
   /// - Throws: `InputError` if it exists and may not be replaced, is of the other kind, or where it would lie cannot be
   ///   written.
-  static func check(_ path: String, isFolder: Bool = false, flag: String, overwrites: Bool) throws(InputError) {
+  public static func check(
+    _ path: String, isFolder: Bool = false, flag: String, overwrites: Bool
+  ) throws(InputError) {
     if path.isEmpty { throw InputError(flag, found: "\"\"", expected: "a \(isFolder ? "folder" : "file")'s name") }
     var status = stat()
     if lstat(path, &status) == 0 {
@@ -32,6 +34,7 @@ enum OutputFile {
       throw InputError(flag, found: "\(path): \(fault)", expected: "a folder that can be written")
     }
   }
+
   /// Whether a folder lies there.
   static func isFolder(_ path: String) -> Bool {
     var isFolder: ObjCBool = false

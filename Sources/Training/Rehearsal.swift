@@ -113,6 +113,8 @@ struct Rehearsal {
     let every = output.everyEpochs == 1 ? "epoch" : "\(output.everyEpochs) epochs"
     let bytes = 4 * layout.parameterCount * state.buffers.count
     let kept = output.keptCheckpoints == 0 ? "all are kept" : "the newest \(output.keptCheckpoints) are kept"
+    let within =
+      output.checkpointMinutes > 0 ? "; one within an epoch after \(shortest(output.checkpointMinutes)) minutes" : ""
     let epoch = min(output.everyEpochs, configuration.training.epochs)
     return [
       ("nothing", "is written; a run would write"),
@@ -120,7 +122,7 @@ struct Rehearsal {
       (
         "",
         "\(folder.checkpointPath(epoch: epoch)) every \(every), \(String(format: "%.1f MB", Double(bytes) / 1e6)) each, "
-          + kept
+          + kept + within
       ),
       ("", "\(folder.figurePath("samples-t0000.png", epoch: epoch)) and other figures, every \(every)"),
     ]

@@ -4,6 +4,9 @@ internal import Tensors
 
 /// A run's events for TensorBoard: `tensorboard --logdir runs` shows every run under its folder's name.
 struct RunEvents: Sendable {
+  /// What the names of all such files begin with: TensorFlow's, TensorBoard reads several in the order of their names.
+  static let filePrefix = "events.out.tfevents."
+
   private let file: EventFile
   private let folder: RunFolder
 
@@ -13,8 +16,7 @@ struct RunEvents: Sendable {
   /// - Throws: `InputError` where it cannot be written.
   init(_ folder: RunFolder, step: Int) throws(InputError) {
     let now = Date().timeIntervalSince1970
-    // The name that TensorFlow gives: TensorBoard reads several files in the order of their names.
-    let name = "events.out.tfevents.\(Int(now)).\(ProcessInfo.processInfo.hostName).\(getpid())"
+    let name = "\(Self.filePrefix)\(Int(now)).\(ProcessInfo.processInfo.hostName).\(getpid())"
     self.folder = folder
     file = try EventFile("\(folder.path)/\(name)", time: now, firstStep: step > 0 ? step + 1 : nil)
   }

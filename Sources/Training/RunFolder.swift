@@ -22,16 +22,20 @@ public struct RunFolder: Equatable, Sendable {
 
   /// The folder of the run that `--resume` goes on with.
   ///
-  /// - Parameter configurationFile: The file that the command was given: a run's own `config.yaml` names its folder.
+  /// - Parameters:
+  ///   - configurationFile: The file that the command was given: a run's own `config.yaml` names its folder.
+  ///   - flag: What an error names.
   /// - Throws: `InputError` if nothing names a run.
-  public init(resuming configuration: Configuration, configurationFile: String?) throws(InputError) {
+  public init(
+    resuming configuration: Configuration, configurationFile: String?, flag: String = "--resume"
+  ) throws(InputError) {
     if let name = configuration.output.name {
       path = "\(configuration.output.directory)/\(name)"
     } else if let configurationFile, let folder = Self.folder(ofConfigurationFile: configurationFile) {
       path = folder
     } else {
       throw InputError(
-        "--resume", found: "no run's name", expected: "--name NAME, or the config.yaml in the run's folder")
+        flag, found: "no run's name", expected: "--name NAME, or the config.yaml in the run's folder")
     }
   }
 
@@ -116,6 +120,45 @@ public struct RunFolder: Equatable, Sendable {
     return lock
   }
 
+  /// Makes the folder, or locks the one that is there: an earlier run's, which may have died before it had anything in it.
+  ///
+  /// - Throws: `InputError` as `create` and `reopen`, or if the folder is no run's.
+  public func createOrReopen() throws(InputError) -> FolderLock {
+    guard try isRuns() else { return try create() }
+    try Self.makeFolders(upTo: checkpointsPath)
+    return try reopen()
+  }
+
+  /// Whether there is a folder, and not of anything else than a run.
+  ///
+  /// - Throws: `InputError` if it is of something else.
+  func isRuns() throws(InputError) -> Bool {
+    guard let names = try? FileManager.default.contentsOfDirectory(atPath: path) else { return false }
+    // What is there before the configuration is; and leftovers, whose names begin with a dot.
+    let first = [FolderLock.fileName, Self.checkpointsName, Self.figuresName]
+    guard
+      names.contains(Self.configurationName) && names.contains(Self.checkpointsName)
+        || names.allSatisfy({ first.contains($0) || $0.hasPrefix(".") })
+    else {
+      throw InputError(path, found: "a folder that is no run's", expected: "another --name")
+    }
+    return true
+  }
+
+  /// Removes what a run wrote that has no checkpoint, so that another begins in its place.
+  ///
+  /// - Throws: `InputError` with the system's text.
+  func clear() throws(InputError) {
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
+    let events = names.filter { $0.hasPrefix(RunEvents.filePrefix) }.map { "\(path)/\($0)" }
+    for path in [metrics.path, logPath, pagePath, figuresPath] + events where access(path, F_OK) == 0 {
+      do { try FileManager.default.removeItem(atPath: path) } catch {
+        throw InputError(path, found: "\(error.localizedDescription)", expected: "a file that can be removed")
+      }
+    }
+    try Self.makeFolders(upTo: figuresPath)
+  }
+
   /// Writes `config.yaml`.
   ///
   /// Without the run's name: repeated, the run makes a folder of its own.
@@ -163,22 +206,24 @@ public struct RunFolder: Equatable, Sendable {
     return newest
   }
 
-  /// Removes all checkpoints but the newest.
+  /// Removes all checkpoints but the newest; of those within an epoch, which only serve to go on from, all that are not the last.
   ///
-  /// - Parameter count: How many stay; 0: all.
+  /// - Parameter count: How many of those at epochs' ends stay; 0: all.
   public func pruneCheckpoints(keeping count: Int) {
-    guard count > 0 else { return }
+    let all = checkpoints()
+    let kept = all.filter { !Self.isWithinEpoch($0) }.suffix(count > 0 ? count : all.count) + all.suffix(1)
     // One that cannot be removed costs space, which is no reason to stop training.
-    for path in checkpoints().dropLast(count) { unlink(path) }
+    for path in all where !kept.contains(path) { unlink(path) }
   }
 
   // MARK: - Names
 
   private static let configurationName = "config.yaml"
   private static let checkpointsName = "checkpoints"
+  private static let figuresName = "figures"
   private static let checkpointSuffix = ".safetensors"
   private var checkpointsPath: String { "\(path)/\(Self.checkpointsName)" }
-  private var figuresPath: String { "\(path)/figures" }
+  private var figuresPath: String { "\(path)/\(Self.figuresName)" }
 
   private static func epochName(_ epoch: Int) -> String { "epoch-" + padded(epoch, to: 4) }
 
@@ -189,6 +234,8 @@ public struct RunFolder: Equatable, Sendable {
     else { return nil }
     return (epoch, match.2.flatMap { Int($0) } ?? 0)
   }
+
+  private static func isWithinEpoch(_ checkpoint: String) -> Bool { checkpoint.contains(/-step-[0-9]+\.safetensors$/) }
 
   /// The run's folder that a file is the `config.yaml` of; nil if it is not.
   private static func folder(ofConfigurationFile file: String) -> String? {

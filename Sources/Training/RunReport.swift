@@ -264,12 +264,16 @@ final class RunReport {
 
   // MARK: - Files
 
+  /// Whether it is time for a checkpoint within the epoch; rank 0's clock decides.
+  var isCheckpointDue: Bool { run?.isCheckpointDue ?? false }
+
   /// Writes a checkpoint of the state as it is now; collective.
   ///
   /// - Returns: Its path, on rank 0.
   @discardableResult
   func writeCheckpoint() throws -> String? {
     let start = ContinuousClock.now
+    run?.checkpointTime = start
     defer { display?.page.phases.checkpoints += start.duration(to: .now).seconds }
     let stepsPerEpoch = (data.train.count + configuration.training.batchSize - 1) / configuration.training.batchSize
     let (epoch, rest) = state.step.quotientAndRemainder(dividingBy: stepsPerEpoch)

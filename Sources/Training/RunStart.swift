@@ -9,17 +9,24 @@ public enum ResumeRequest: Equatable, Sendable {
   case newest(configurationFile: String?)
   /// A checkpoint anywhere (`--resume-file`), in a new folder.
   case file(String)
+  /// The newest checkpoint of its own folder, which need be neither there nor have one (`--resume-or-start`): the run then
+  /// begins, from a checkpoint anywhere if there is one.
+  case newestOrStart(configurationFile: String?, checkpoint: String?)
 }
 
 /// Rank 0's hold on the run's folder, with the checkpoint that the run goes on from.
 final class OpenRun {
   let folder: RunFolder
   let checkpoint: CheckpointFile?
+  /// When the newest checkpoint was written or, before the first one, the run opened.
+  var checkpointTime = ContinuousClock.now
+  private let checkpointMinutes: Double
   /// Keeps other runs out as long as it lives.
   private let lock: FolderLock
 
   /// Makes or reopens the folder; for rank 0 alone.
   init(_ configuration: Configuration, resume: ResumeRequest) throws(InputError) {
+    checkpointMinutes = configuration.output.checkpointMinutes
     switch resume {
     case .none:
       checkpoint = nil
@@ -27,16 +34,28 @@ final class OpenRun {
       lock = try folder.create()
     case .file(let path):
       // Opened first: a checkpoint that is none leaves no folder behind.
-      checkpoint = try CheckpointFile(contentsOf: path)
-      try Self.check(checkpoint, configuration)
+      checkpoint = try Self.checkpoint(path, configuration)
       folder = RunFolder(configuration)
       lock = try folder.create()
     case .newest(let configurationFile):
       folder = try RunFolder(resuming: configuration, configurationFile: configurationFile)
       lock = try folder.reopen()
-      checkpoint = try CheckpointFile(contentsOf: folder.newestCheckpoint())
-      try Self.check(checkpoint, configuration)
+      checkpoint = try Self.checkpoint(folder.newestCheckpoint(), configuration)
       try folder.metrics.cut(afterStep: checkpoint?.checkpoint.step ?? 0)
+    case .newestOrStart(let configurationFile, let path):
+      folder = try RunFolder(
+        resuming: configuration, configurationFile: configurationFile, flag: "--resume-or-start")
+      // As with a file alone; what the run itself has is newer.
+      let origin: CheckpointFile? =
+        if let path, folder.checkpoints().isEmpty { try Self.checkpoint(path, configuration) } else { nil }
+      lock = try folder.createOrReopen()
+      if let newest = folder.checkpoints().last {
+        checkpoint = try Self.checkpoint(newest, configuration)
+        try folder.metrics.cut(afterStep: checkpoint?.checkpoint.step ?? 0)
+      } else {
+        checkpoint = origin
+        try folder.clear()
+      }
     }
     try folder.write(configuration, version: DPM.version)
   }
@@ -45,28 +64,42 @@ final class OpenRun {
   ///
   /// - Throws: `InputError` for whatever would keep the run from starting.
   static func folder(_ configuration: Configuration, resume: ResumeRequest) throws(InputError) -> RunFolder {
+    let folder: RunFolder
     switch resume {
-    case .none: break
-    case .file(let path): try check(CheckpointFile(contentsOf: path), configuration)
+    case .none:
+      folder = RunFolder(configuration)
+      try folder.requireNew()
+    case .file(let path):
+      _ = try checkpoint(path, configuration)
+      folder = RunFolder(configuration)
+      try folder.requireNew()
     case .newest(let configurationFile):
-      let folder = try RunFolder(resuming: configuration, configurationFile: configurationFile)
-      try check(CheckpointFile(contentsOf: folder.newestCheckpoint()), configuration)
-      return folder
+      folder = try RunFolder(resuming: configuration, configurationFile: configurationFile)
+      _ = try checkpoint(folder.newestCheckpoint(), configuration)
+    case .newestOrStart(let configurationFile, let path):
+      folder = try RunFolder(
+        resuming: configuration, configurationFile: configurationFile, flag: "--resume-or-start")
+      if let path = folder.checkpoints().last ?? path { _ = try checkpoint(path, configuration) }
+      if try !folder.isRuns() { try folder.requireNew() }
     }
-    let folder = RunFolder(configuration)
-    try folder.requireNew()
     return folder
   }
 
-  /// What must not change when a run goes on.
-  private static func check(_ file: CheckpointFile?, _ configuration: Configuration) throws(InputError) {
-    guard let file else { return }
+  /// Opens a checkpoint, and checks what must not change when a run goes on.
+  private static func checkpoint(_ path: String, _ configuration: Configuration) throws(InputError) -> CheckpointFile {
+    let file = try CheckpointFile(contentsOf: path)
     try file.requireArchitecture(configuration.model)
     let (found, expected) = (configuration.training.batchSize, file.checkpoint.configuration.training.batchSize)
     guard found == expected else {
       // Steps and epochs could not be told from each other.
       throw InputError("training.batch_size", found: "\(found)", expected: "\(expected), as in \(file.path)")
     }
+    return file
+  }
+
+  /// Whether the newest checkpoint is so old that there must be one within the epoch.
+  var isCheckpointDue: Bool {
+    checkpointMinutes > 0 && checkpointTime.duration(to: .now).seconds >= 60 * checkpointMinutes
   }
 
   /// Puts the checkpoint's numbers into a run's state; nothing where there is no checkpoint.

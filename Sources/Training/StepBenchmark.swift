@@ -24,6 +24,14 @@ public struct StepBenchmark {
     public var imagesPerSecond: Double
     /// Seconds of a step.
     public var stepSecondsMedian: Double
+    /// Seconds of a step; the mean, as are the next three.
+    public var stepSecondsMean: Double
+    /// Of them, seconds of the forward process, forward and backward pass; the mean over the ranks.
+    public var computeSecondsMean: Double
+    /// Seconds by which those of the step's slowest rank exceed that.
+    public var imbalanceSeconds: Double
+    /// Seconds that a step waited for communication, the slowest rank's computation among it; the mean over the ranks.
+    public var waitingSecondsMean: Double
     /// Seconds of the fastest step.
     public var stepSecondsMin: Double
     /// Seconds of the forward process, forward and backward pass of a step; the median, on the slowest rank.
@@ -66,6 +74,10 @@ public struct StepBenchmark {
       case config, ranks, threads, batch, steps
       case imagesPerSecond = "images_per_second"
       case stepSecondsMedian = "step_seconds_median"
+      case stepSecondsMean = "step_seconds_mean"
+      case computeSecondsMean = "compute_seconds_mean"
+      case imbalanceSeconds = "imbalance_seconds"
+      case waitingSecondsMean = "waiting_seconds_mean"
       case stepSecondsMin = "step_seconds_min"
       case forwardBackwardSeconds = "forward_backward_seconds"
       case exposedCommunicationSeconds = "exposed_communication_seconds"
@@ -148,6 +160,10 @@ public struct StepBenchmark {
     var computeByRank = [Double](repeating: 0, count: communicator.rankCount)
     computeByRank[communicator.rank] = compute
     computeByRank = try communicator.sum(computeByRank)
+    let means =
+      try communicator.sum([computing.reduce(0, +), (step.communicationTime.exposed - before.time.exposed)])
+      .map { $0 / Double(steps) / Double(communicator.rankCount) }
+    let slowest = try computing.reduce(0) { $0 + (try communicator.maximum(of: $1)) } / Double(steps)
     let sent = [Double(step.bytesSent - before.bytes) / Double(steps) / Double(communicator.rankCount)]
     let report = try HostReport(communicator, threads: threads)
     let peak = try communicator.minimum(of: PeakRate.gigaflops(kernels))
@@ -164,6 +180,8 @@ public struct StepBenchmark {
     return Result(
       config: configuration.dataset.name.rawValue, ranks: communicator.rankCount, threads: threads, batch: batchSize,
       steps: steps, imagesPerSecond: Double(batchSize) / median, stepSecondsMedian: median,
+      stepSecondsMean: seconds.reduce(0, +) / Double(steps), computeSecondsMean: means[0],
+      imbalanceSeconds: slowest - means[0], waitingSecondsMean: means[1],
       stepSecondsMin: seconds.min() ?? median,
       forwardBackwardSeconds: computeByRank.max() ?? compute,
       exposedCommunicationSeconds: try communicator.maximum(of: perStep(\.exposed)),

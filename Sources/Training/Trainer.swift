@@ -202,14 +202,22 @@ public final class Trainer {
   /// Leaves all that `--resume` needs.
   private func stop() throws -> RunEnd {
     try report.recordEpoch()
-    try step.gather(state)
     let signal = StopSignal(rawValue: try communicator.maximum(of: StopRequest.pending?.rawValue ?? 0))
-    let path = try report.writeCheckpoint()
-    step.release(state)
+    let path = try writeCheckpoint()
     try report.finish("stopped after step \(state.step)")
     let end = signal.map { RunEnd.signal($0) } ?? .timeLimit
     report.printEnd(end, checkpoint: path)
     return end
+  }
+
+  /// Writes a checkpoint of the state as it is now.
+  ///
+  /// - Returns: Its path, on rank 0.
+  @discardableResult
+  private func writeCheckpoint() throws -> String? {
+    try step.gather(state)
+    defer { step.release(state) }
+    return try report.writeCheckpoint()
   }
 
   private var stepsPerEpoch: Int {
@@ -243,7 +251,8 @@ public final class Trainer {
       if isLastFull { observer = StepObserver(layout: layout, keepsGradient: hasFigures(epoch + 1)) }
       let outcome = try step.take(
         step: state.step, positions: positions, order: order, learningRate: rate,
-        isStopRequested: isStopRequested, observer: isLastFull ? observer : nil)
+        isStopRequested: isStopRequested, isCheckpointDue: report.isCheckpointDue,
+        observer: isLastFull ? observer : nil)
       state.step += 1
       state.updateAverage(in: step.ownedRanges)
       state.epochObjectiveSum += outcome.objective * Double(positions.count)
@@ -252,7 +261,10 @@ public final class Trainer {
       report.showProgress(epoch: epoch, minibatch: minibatch + 1, of: stepsPerEpoch)
       isStopping = outcome.stopRequests > 0
       // An epoch that is complete gets its line before the run stops.
-      if isStopping && minibatch + 1 < stepsPerEpoch { throw Interruption.Requested() }
+      if minibatch + 1 < stepsPerEpoch {
+        if isStopping { throw Interruption.Requested() }
+        if outcome.checkpointRequests > 0 { try writeCheckpoint() }
+      }
     }
     try report.endEpoch(
       epoch + 1, learningRate: learningRate.rate(epoch: epoch, step: state.step),

@@ -19,6 +19,8 @@ public final class TrainingStep {
     public var badTensors: Int
     /// Ranks that were asked to stop.
     public var stopRequests: Int
+    /// Ranks that want a checkpoint.
+    public var checkpointRequests: Int
     /// Seconds of this rank's forward process, forward and backward pass.
     public var computeSeconds: Double
   }
@@ -125,11 +127,12 @@ public final class TrainingStep {
   ///   - positions: The minibatch, as a range of positions in `order`.
   ///   - order: The epoch's order of the images.
   ///   - isStopRequested: Whether this rank was asked to stop; the outcome tells all ranks.
+  ///   - isCheckpointDue: Whether this rank wants a checkpoint; likewise.
   ///   - observer: Is shown this rank's part of the update.
   /// - Throws: `CollectiveError` where the ranks cannot exchange their gradients.
   func take(
     step: Int, positions: Range<Int>, order: [Int32], learningRate: Double, isStopRequested: Bool,
-    observer: StepObserver? = nil
+    isCheckpointDue: Bool = false, observer: StepObserver? = nil
   ) throws -> Outcome {
     let start = ContinuousClock.now
     var failure: CollectiveError?
@@ -152,11 +155,11 @@ public final class TrainingStep {
     if let failure { throw failure }
     let computeSeconds = start.duration(to: .now).seconds
     let sums = try exchange.finish(
-      objective: objectives.elements.reduce(0, +), isStopRequested: isStopRequested, learningRate: learningRate,
-      observer: observer)
+      objective: objectives.elements.reduce(0, +), isStopRequested: isStopRequested,
+      isCheckpointDue: isCheckpointDue, learningRate: learningRate, observer: observer)
     profile?.enter(nil)
     return Outcome(
       objective: sums.objective, badTensors: sums.badTensors, stopRequests: sums.stopRequests,
-      computeSeconds: computeSeconds)
+      checkpointRequests: sums.checkpointRequests, computeSeconds: computeSeconds)
   }
 }

@@ -50,7 +50,10 @@ struct SampleCommand: RankedCommand {
     completion: .file())
   var output = "samples.png"
   @Option(
-    parsing: .upToNextOption, help: ArgumentHelp("Pictures of your own, JPEG or PNG.", valueName: "file"),
+    parsing: .upToNextOption,
+    help: ArgumentHelp(
+      "Pictures of your own, JPEG or PNG: all words up to the next flag, so name the checkpoint first.",
+      valueName: "file"),
     completion: .file())
   var images: [String] = []
   @Flag(help: "Exchange black and white of --images: dark ink on light paper becomes what MNIST has.")

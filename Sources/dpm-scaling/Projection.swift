@@ -9,12 +9,26 @@ import Foundation
 /// scaling ends where a rank has less than a group.
 struct Projection {
   /// A network between ranks.
-  struct Network: Equatable {
+  struct Network: Equatable, Encodable {
     var name: String
     /// Seconds of a message's way.
     var latency: Double
     /// Bytes a second that a rank gets through.
     var bandwidth: Double
+
+    enum CodingKeys: String, CodingKey {
+      case name
+      case latency = "latency_seconds"
+      case bandwidth = "bytes_per_second"
+    }
+
+    /// JSON has no infinity, which a bandwidth is that noise has hidden: it becomes null.
+    func encode(to encoder: any Encoder) throws {
+      var values = encoder.container(keyedBy: CodingKeys.self)
+      try values.encode(name, forKey: .name)
+      try values.encode(latency, forKey: .latency)
+      try values.encode(bandwidth.isFinite ? bandwidth : nil, forKey: .bandwidth)
+    }
   }
 
   /// Half of a round trip, and what TCP or verbs leave of the line's rate, as published measurements have them.
@@ -57,6 +71,12 @@ struct Projection {
     var stepSeconds: Double
     var exposedSeconds: Double
     var efficiency: Double
+
+    enum CodingKeys: String, CodingKey {
+      case ranks, efficiency
+      case stepSeconds = "step_seconds"
+      case exposedSeconds = "exposed_communication_seconds"
+    }
   }
 
   private func compute(_ ranks: Int) -> Double {

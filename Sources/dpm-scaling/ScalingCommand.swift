@@ -79,19 +79,31 @@ struct ScalingCommand: ParsableCommand {
     if let chosen, !project {
       throw InputError("--network", found: "\(chosen.name) without --project", expected: "--project beside it")
     }
-    let files = try output.map { name in try ["csv", "json", "png", "pdf"].map { try checked("\(name).\($0)") } }
-    let counts = try study.run { line throws(InputError) in try StandardOutput.print(line) }
-    let report = ScalingReport(study: study, counts: counts)
+    if project && chosen == nil && study.counts == [1] {
+      throw InputError("--project", found: "one rank alone", expected: "--network, or --ranks with more than one")
+    }
+    let files = output.map { name in ["csv", "json", "png", "pdf"].map { "\(name).\($0)" } }
+    for file in files ?? [] { try OutputFile.check(file, flag: "--output", overwrites: force) }
+
+    let outcome = study.run { line throws(InputError) in try StandardOutput.print(line) }
+    var failure = outcome.failure
+    if let failure, outcome.counts.isEmpty { throw failure }
+    var report = ScalingReport(study: study, counts: outcome.counts)
     try StandardOutput.print("\n\(report.text)")
+    if project && failure == nil {
+      do throws(InputError) {
+        let projection = try ProjectionStudy(study: study, counts: outcome.counts, network: chosen).run()
+        try StandardOutput.print("\n\(projection.text)")
+        report.projection = projection
+      } catch { failure = error }
+    }
     if let files {
       try AtomicFile.write(report.csv, to: files[0])
       try AtomicFile.write(try report.json, to: files[1])
       for file in files[2...] { try report.chart.write(to: file) }
       try StandardOutput.print("written: \(files.joined(separator: ", "))")
     }
-    if project {
-      try StandardOutput.print("\n" + ProjectionStudy(study: study, counts: counts, network: chosen).run())
-    }
+    if let failure { throw failure }
   }
 
   private func study() throws -> ScalingStudy {
@@ -111,15 +123,16 @@ struct ScalingCommand: ParsableCommand {
     var settings: [ConfigurationAssignment] = []
     for text in set { settings.append(try .set(text)) }
     let configuration = try Configuration.resolved(file: config, settings: settings, flags: [])
-    return ScalingStudy(
-      config: config, settings: set, batchSize: configuration.training.batchSize, counts: numbers, mode: mode,
-      launcher: launcher, steps: steps, repetitions: repetitions, measuresLimit: launcher == Self.defaultLauncher)
-  }
-
-  private func checked(_ path: String) throws(InputError) -> String {
-    guard force || !FileManager.default.fileExists(atPath: path) else {
-      throw InputError("--output", found: "\(path), which exists", expected: "a new name, or --force to replace it")
+    let study = ScalingStudy(
+      config: config, settings: set, batchSize: configuration.training.batchSize,
+      threads: configuration.distributed.threads, counts: numbers, mode: mode, launcher: try RankLauncher(launcher),
+      steps: steps, repetitions: repetitions, measuresLimit: launcher == Self.defaultLauncher)
+    if let count = numbers.first(where: { !study.fits(ranks: $0) }) {
+      throw InputError(
+        "--ranks", found: "\(count)",
+        expected:
+          "at most \(study.batchSize / study.threads), as the minibatch has \(study.batchSize) images; or --mode weak")
     }
-    return path
+    return study
   }
 }

@@ -20,6 +20,10 @@ struct ScalingStudy {
     var ranks: Int
     var imagesPerSecond: Double
     var stepSeconds: Double
+    var stepSecondsMean: Double
+    var computeSecondsMean: Double
+    var imbalanceSeconds: Double
+    var waitingSecondsMean: Double
     var computeSecondsByRank: [Double]
     var exposedCommunicationSeconds: Double
     var communicationSeconds: Double
@@ -32,6 +36,10 @@ struct ScalingStudy {
       case ranks
       case imagesPerSecond = "images_per_second"
       case stepSeconds = "step_seconds_median"
+      case stepSecondsMean = "step_seconds_mean"
+      case computeSecondsMean = "compute_seconds_mean"
+      case imbalanceSeconds = "imbalance_seconds"
+      case waitingSecondsMean = "waiting_seconds_mean"
       case computeSecondsByRank = "compute_seconds_by_rank"
       case exposedCommunicationSeconds = "exposed_communication_seconds"
       case communicationSeconds = "communication_seconds"
@@ -51,6 +59,10 @@ struct ScalingStudy {
       ranks = try value(.ranks)
       imagesPerSecond = try value(.imagesPerSecond)
       stepSeconds = try value(.stepSeconds)
+      stepSecondsMean = try value(.stepSecondsMean)
+      computeSecondsMean = try value(.computeSecondsMean)
+      imbalanceSeconds = try value(.imbalanceSeconds)
+      waitingSecondsMean = try value(.waitingSecondsMean)
       computeSecondsByRank = try value(.computeSecondsByRank)
       exposedCommunicationSeconds = try value(.exposedCommunicationSeconds)
       communicationSeconds = try value(.communicationSeconds)
@@ -73,65 +85,99 @@ struct ScalingStudy {
     var efficiencies: [Double]
   }
 
+  /// What was measured: everything, or what came before a run that failed.
+  struct Outcome {
+    var counts: [Count]
+    var failure: InputError?
+  }
+
   var config: String?
   var settings: [String]
   var batchSize: Int
+  /// Threads of a rank.
+  var threads: Int
   var counts: [Int]
   var mode: Mode
-  /// Starts `{ranks}` ranks of what follows.
-  var launcher: String
+  var launcher: RankLauncher
   var steps: Int
   var repetitions: Int
   var measuresLimit: Bool
 
-  /// Runs everything.
+  /// Runs everything, until a run fails.
   ///
   /// - Parameter progress: Told of every run; what it throws ends the study.
-  /// - Throws: `InputError` where a run fails.
-  func run(progress: (String) throws(InputError) -> Void) throws(InputError) -> [Count] {
+  func run(progress: (String) throws(InputError) -> Void) -> Outcome {
     var results = counts.map { Count(ranks: $0, runs: [], limits: [], efficiencies: []) }
-    for repetition in 1...repetitions {
-      for (index, count) in counts.enumerated() {
-        let answer = try answers([command(ranks: count, batch: batch(of: count))])[0]
-        results[index].runs.append(try Run(answer))
-        var line = "round \(repetition), \(count) rank(s): \(format(results[index].runs.last?.imagesPerSecond))"
-        if measuresLimit && count > 1 {
-          // The share of one rank, `count` times at once; without a launcher, which would bind each to the first core.
-          let single = command(ranks: 1, batch: max(1, batch(of: count) / count), isLaunched: false)
-          let rates = try answers(Array(repeating: single, count: count)).map { answer throws(InputError) in
-            try Run(answer).imagesPerSecond
+    var failure: InputError?
+    do throws(InputError) {
+      // What the launcher cannot start is known before the long runs.
+      if counts.count > 1 { for count in counts { _ = try run(ranks: count, steps: 1) } }
+      for repetition in 1...repetitions {
+        for (index, count) in counts.enumerated() {
+          let run = try run(ranks: count, steps: steps)
+          results[index].runs.append(run)
+          let base = results[0].runs[repetition - 1].imagesPerSecond / Double(counts[0])
+          results[index].efficiencies.append(run.imagesPerSecond / Double(count) / base)
+          var line = "round \(repetition), \(count) rank(s): \(format(run.imagesPerSecond))"
+          if measuresLimit && count > 1 {
+            let limit = try sideBySide(count)
+            results[index].limits.append(limit)
+            line += ", \(count) jobs of one rank side by side: \(format(limit))"
           }
-          results[index].limits.append(rates.reduce(0, +))
-          line += ", \(count) jobs of one rank side by side: \(format(rates.reduce(0, +)))"
+          try progress(line)
         }
-        try progress(line)
       }
-      let base = results[0].runs[repetition - 1].imagesPerSecond / Double(counts[0])
-      for index in results.indices {
-        results[index].efficiencies.append(
-          results[index].runs[repetition - 1].imagesPerSecond / Double(counts[index]) / base)
-      }
-    }
-    return results
+    } catch { failure = error }
+    return Outcome(counts: results.filter { !$0.runs.isEmpty }, failure: failure)
   }
 
-  private func format(_ rate: Double?) -> String { String(format: "%.1f images/s", rate ?? .nan) }
+  private func format(_ rate: Double) -> String { String(format: "%.1f images/s", rate) }
+
+  /// Runs on so many ranks.
+  private func run(ranks: Int, steps: Int) throws(InputError) -> Run {
+    let command = command(ranks: ranks, batch: batch(of: ranks), steps: steps)
+    let run = try Run(answers([command], flag: "--launcher", expected: "a command that starts \(ranks) rank(s)")[0])
+    guard run.ranks == ranks else {
+      throw InputError(
+        "--launcher",
+        found: "'\(launcher.words(ranks: ranks).joined(separator: " "))', which starts \(run.ranks) rank(s)",
+        expected: "a command that starts \(ranks)")
+    }
+    return run
+  }
+
+  /// Images per second of the share of one rank, `count` times at once; without a launcher, which would bind each to the
+  /// first core.
+  private func sideBySide(_ count: Int) throws(InputError) -> Double {
+    let single = command(ranks: 1, batch: max(1, batch(of: count) / count), isLaunched: false)
+    var sum = 0.0
+    for answer in try answers(Array(repeating: single, count: count), flag: "dpm-benchmark") {
+      sum += try Run(answer).imagesPerSecond
+    }
+    return sum
+  }
 
   /// Images of a minibatch over so many ranks.
   func batch(of ranks: Int) -> Int { mode == .strong ? batchSize : batchSize * ranks }
 
+  /// Whether so many ranks have an image each, for each of their threads.
+  func fits(ranks: Int) -> Bool { ranks * threads <= batch(of: ranks) }
+
   /// What one run is started by.
-  func command(ranks: Int, batch: Int, isLaunched: Bool = true, more: [String] = []) -> [String] {
+  func command(
+    ranks: Int, batch: Int, isLaunched: Bool = true, steps: Int? = nil, more: [String] = []
+  ) -> [String] {
     let program = URL(fileURLWithPath: JSONCommand.ownPath).deletingLastPathComponent().appendingPathComponent(
       "dpm-benchmark")
-    let start =
-      !isLaunched ? [] : launcher.replacing("{ranks}", with: "\(ranks)").split(separator: " ").map(String.init)
-    return start + [program.path] + (config.map { [$0] } ?? []) + settings.flatMap { ["--set", $0] }
-      + ["--batch-size", "\(batch)", "--steps", "\(steps)", "--json"] + more
+    return (isLaunched ? launcher.words(ranks: ranks) : []) + [program.path] + (config.map { [$0] } ?? [])
+      + settings.flatMap { ["--set", $0] }
+      + ["--batch-size", "\(batch)", "--steps", "\(steps ?? self.steps)", "--json"] + more
   }
 
   /// Runs commands at the same time.
-  private func answers(_ commands: [[String]]) throws(InputError) -> [[String: Any]] {
+  private func answers(
+    _ commands: [[String]], flag: String, expected: String = ""
+  ) throws(InputError) -> [[String: Any]] {
     do throws(JSONCommand.Failure) {
       var running: [JSONCommand.Running] = []
       for command in commands { running.append(try JSONCommand.start(command)) }
@@ -140,8 +186,7 @@ struct ScalingStudy {
       return answers
     } catch {
       throw InputError(
-        "--launcher", found: "'\(commands.first?.joined(separator: " ") ?? "")' failed: \(error.reason)",
-        expected: "a command that starts the ranks")
+        flag, found: "'\(commands.first?.joined(separator: " ") ?? "")' failed: \(error.reason)", expected: expected)
     }
   }
 }

@@ -105,6 +105,10 @@ struct TrainCommand: RankedCommand {
   @Flag(help: "Go on from the newest checkpoint of the run.")
   var resume = false
   @Flag(
+    name: names("resume-or-start"),
+    help: "Go on from the newest checkpoint of the run, or start it where it has none: for jobs that are requeued.")
+  var resumeOrStart = false
+  @Flag(
     name: names("dry-run"),
     help: "Read data and settings, time steps for 2 s, say what the run would cost and write, and end.")
   var dryRun = false
@@ -123,6 +127,9 @@ struct TrainCommand: RankedCommand {
   func plan() throws -> Plan {
     if resume, let resumeFile {
       throw InputError("--resume-file", found: resumeFile, expected: "either it or --resume")
+    }
+    if resume && resumeOrStart {
+      throw InputError("--resume-or-start", found: "--resume beside it", expected: "one of the two")
     }
     let timeLimit = try maxTime.map { text throws(InputError) in
       try ClockTime.duration(text, subject: "--max-time")
@@ -146,30 +153,40 @@ struct TrainCommand: RankedCommand {
     }
     var settings: [ConfigurationAssignment] = []
     for text in set { settings.append(try .set(text)) }
-    let file = file ?? resumedConfigurationFile
-    let configuration = try Configuration.resolved(
-      file: file, settings: settings, flags: assignments,
-      dataFolder: ProcessInfo.processInfo.environment["DPM_DATA_DIR"])
+    func resolved(_ file: String?) throws(InputError) -> Configuration {
+      try Configuration.resolved(
+        file: file, settings: settings, flags: assignments,
+        dataFolder: ProcessInfo.processInfo.environment["DPM_DATA_DIR"])
+    }
+    var (file, configuration) = (file, try resolved(file))
+    if file == nil, let own = resumedConfigurationFile(configuration.output) {
+      (file, configuration) = (own, try resolved(own))
+    }
     if printConfig {
       try StandardOutput.print(String(configuration.yaml.dropLast()))
       throw ExitCode.success
     }
-    let request: ResumeRequest = resumeFile.map { .file($0) } ?? (resume ? .newest(configurationFile: file) : .none)
+    let request: ResumeRequest =
+      resume
+      ? .newest(configurationFile: file)
+      : resumeOrStart
+        ? .newestOrStart(configurationFile: file, checkpoint: resumeFile) : resumeFile.map { .file($0) } ?? .none
     return Plan(
       configuration: configuration, resume: request, timeLimit: timeLimit, isRehearsal: dryRun, logLevel: logLevel)
   }
 
   /// The configuration of the run that `--resume --name NAME` means, where no file is given.
-  private var resumedConfigurationFile: String? {
-    guard resume, let name else { return nil }
-    let path = "\(outputDir ?? Configuration().output.directory)/\(name)/config.yaml"
-    return FileManager.default.fileExists(atPath: path) ? path : nil
+  private func resumedConfigurationFile(_ output: Configuration.Output) -> String? {
+    guard let name = output.name else { return nil }
+    let folder = RunFolder(path: "\(output.directory)/\(name)")
+    // A run that starts over is what the command says, not what an earlier one left.
+    guard resume || resumeOrStart && !folder.checkpoints().isEmpty else { return nil }
+    return FileManager.default.fileExists(atPath: folder.configurationPath) ? folder.configurationPath : nil
   }
 
   static func timeout(of plan: Plan) -> Duration { .seconds(plan.configuration.distributed.timeout) }
 
   static func run(_ plan: Plan, on communicator: Communicator) throws -> Int32 {
-    StopRequest.install()
     let terminal = Terminal(level: plan.logLevel, areLinesKept: !plan.isRehearsal)
     let trainer = try Trainer(
       plan.configuration, resume: plan.resume, mode: plan.isRehearsal ? .rehearsal : .training,
@@ -182,5 +199,9 @@ struct TrainCommand: RankedCommand {
     return try trainer.run() == .signal(.interrupt) ? ExitStatus.interrupted : ExitStatus.success
   }
 
-  static func main() { start() }
+  static func main() {
+    // Before all else: a signal that comes while MPI starts is heeded after the first step.
+    StopRequest.install()
+    start()
+  }
 }

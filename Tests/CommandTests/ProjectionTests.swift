@@ -1,3 +1,4 @@
+import Foundation
 import Testing
 
 @testable import dpm_scaling
@@ -21,6 +22,13 @@ import Testing
     #expect(abs(fit.network.latency - 20e-6) < 1e-12)
     #expect(abs(fit.network.bandwidth - 0.5e9) < 1)
     #expect(abs(fit.pollSecondsPerByte - 3e-10) < 1e-20)
+  }
+
+  @Test("a bandwidth that noise has hidden is null in files")
+  func hiddenBandwidth() throws {
+    let faster = [1e4, 1e6].map { Projection.Exchange(bytes: $0, seconds: 1e-3 - 1e-10 * $0, pollSeconds: 0) }
+    let json = try JSONEncoder().encode(Projection.fit(faster, ranks: 2).network)
+    #expect(String(decoding: json, as: UTF8.self).contains("\"bytes_per_second\":null"))
   }
 
   @Test("sums hide behind what is left of the backward pass, updates behind nothing")

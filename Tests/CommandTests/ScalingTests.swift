@@ -2,6 +2,8 @@ import Foundation
 import TestSupport
 import Testing
 
+@testable import dpm_scaling
+
 extension CommandTests {
   @Suite struct ScalingTests {
     /// A model that steps in milliseconds.
@@ -18,16 +20,29 @@ extension CommandTests {
         arguments: Self.small + ["--ranks", "1,2", "--output", folder.file("s"), "--project", "--network", "HDR"])
       try #require(result.status == 0, "\(result.errors)")
       for text in [
-        "strong scaling, batch 64", "speed-up", "measured between 2 ranks", "predicted, not measured", " 1024 ",
+        "strong scaling, batch 64", "medians of 2 rounds", "speed-up", "measured between 2 ranks",
+        "predicted, not measured",
+        "\n   64  ", "training refuses",
       ] {
         #expect(result.output.contains(text), "\(text)")
       }
       // Of another network than the one measured there is nothing to compare with.
-      #expect(!result.output.contains("efficiency measured"))
+      #expect(!result.output.contains("efficiency measured") && !result.output.contains("\n  128  "))
       let lines = try String(contentsOfFile: folder.file("s.csv"), encoding: .utf8).split(separator: "\n")
       #expect(lines.count == 3 && lines[1].hasPrefix("1,") && lines[2].hasPrefix("2,"))
-      let json = try JSONSerialization.jsonObject(with: Data(contentsOf: URL(fileURLWithPath: folder.file("s.json"))))
-      #expect(((json as? [String: Any])?["counts"] as? [Any])?.count == 2)
+      let names = lines[0].split(separator: ",")
+      for line in lines.dropFirst() {
+        let values = zip(names, line.split(separator: ",", omittingEmptySubsequences: false))
+        let shares = values.filter { $0.0.hasSuffix("_share") }.compactMap { Double($0.1) }
+        #expect(shares.count == 5 && shares.allSatisfy { $0 > -0.01 }, "\(line)")
+        #expect(abs(shares.reduce(0, +) - 1) < 1e-9, "\(line)")
+      }
+      let data = try Data(contentsOf: URL(fileURLWithPath: folder.file("s.json")))
+      let json = try #require(try JSONSerialization.jsonObject(with: data) as? [String: Any])
+      #expect((json["counts"] as? [Any])?.count == 2)
+      let projection = try #require(json["projection"] as? [String: Any])
+      #expect((projection["fit"] as? [String: Any])?["ranks"] as? Int == 2)
+      #expect((projection["predicted"] as? [[String: Any]])?.map { $0["ranks"] as? Int } == [1, 2, 4, 8, 16, 32, 64])
       for type in ["png", "pdf"] { #expect(FileManager.default.fileExists(atPath: folder.file("s.\(type)"))) }
     }
 
@@ -48,12 +63,64 @@ extension CommandTests {
         (["--network", "tin cans"], "--network: \"tin cans\""),
         (["--network", "HDR"], "--network: HDR without --project"), (["--steps", "0"], "--steps: 0"),
         (["--launcher", "no-such-launcher -n {ranks}"], "no-such-launcher"),
+        (["--launcher", "mpirun -n 2"], "expected {ranks}"), (["--launcher", ""], "expected {ranks}"),
+        (["--launcher", "mpirun -n '{ranks}"], "quotation"),
+        (["--launcher", "env FOO={ranks}"], "which starts 1 rank(s), expected a command that starts 2"),
+        (["--output", "/no/such/folder/x"], "--output: /no/such/folder/x.csv: no such file"),
+        (["--ranks", "1", "--project"], "--project: one rank alone"), (["--ranks", "1,65"], "--ranks: 65"),
       ])
     func badInput(_ arguments: [String], _ text: String) throws {
       let result = try run(builtExecutable("dpm-scaling"), arguments: Self.small + arguments)
       #expect(result.status == 1)
       #expect(result.errors.hasPrefix("error: ") && result.errors.contains(text), "\(result.errors)")
       #expect(result.errors.count { $0 == "\n" } == 1, "\(result.errors)")
+      #expect(!result.output.contains("round"))
+    }
+
+    @Test("the launcher's words are a shell's, with the number of ranks in them")
+    func words() throws {
+      for (text, words) in [
+        ("mpirun -n {ranks}", ["mpirun", "-n", "3"]), (" a\t{ranks}{ranks} ", ["a", "33"]),
+        (#"a --mca plm_rsh_args "-p 2222" {ranks}"#, ["a", "--mca", "plm_rsh_args", "-p 2222", "3"]),
+        (
+          #"a 'b "c' "d 'e" f\ g "\"\n" '\' "" h''i {ranks}"#,
+          ["a", "b \"c", "d 'e", "f g", "\"\\n", "\\", "", "hi", "3"]
+        ),
+      ] { #expect(try RankLauncher(text).words(ranks: 3) == words, "\(text)") }
+    }
+
+    @Test(
+      "a run that fails: at the trial before the long ones, or later, when what is finished is still told and written")
+    func failingRun() throws {
+      let small = try SmallRun()
+      try FileManager.default.createDirectory(atPath: small.path("a folder"), withIntermediateDirectories: true)
+      // Trials of both numbers, then both in each of two rounds.
+      for call in [2, 6] {
+        let launcher = try small.folder.write(
+          """
+          #!/bin/sh
+          echo >>"$0.calls-\(call)"
+          if [ "$(wc -l <"$0.calls-\(call)")" -eq \(call) ]; then
+            printf '%s\n' ------- 'There are not enough slots available in the system to satisfy the 2' \
+              'slots that were requested by the application:' '' '  dpm-benchmark' '' 'Either request fewer slots.'
+            exit 1
+          fi
+          exec "$@"
+          """, as: "a folder/launcher")
+        try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: launcher)
+        let result = try run(
+          builtExecutable("dpm-scaling"),
+          arguments: Self.small + [
+            "--launcher", "'\(launcher)' mpirun -n {ranks}", "--output", small.path("s\(call)"), "--project",
+          ])
+        #expect(result.status == 1 && result.errors.count { $0 == "\n" } == 1, "\(result.errors)")
+        for text in [
+          "satisfy the 2 slots that were requested", "--oversubscribe", "expected a command that starts 2 rank(s)",
+        ] { #expect(result.errors.contains(text), "\(result.errors)") }
+        let table = try? small.folder.text("s\(call).csv").split(separator: "\n")
+        #expect(table?.count == (call == 2 ? nil : 3))
+        #expect(result.output.contains("medians of 1 or 2 rounds") == (call == 6), "\(result.output)")
+      }
     }
 
     @Test(

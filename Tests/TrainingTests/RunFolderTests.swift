@@ -90,6 +90,28 @@ struct RunFolderTests {
     #expect(try folder.contents(of: "run/figures") == ["epoch-0025"])
   }
 
+  @Test("what died before its first checkpoint is made anew; a folder of anything else is left alone")
+  func startingOver() throws {
+    let run = RunFolder(path: folder.file("run"))
+    // New, then as it is after a death at any moment of its making, then with all that a run writes first.
+    withExtendedLifetime(try run.createOrReopen()) {}
+    for folder in ["checkpoints", "figures"] {
+      try FileManager.default.removeItem(atPath: self.folder.file("run/\(folder)"))
+      withExtendedLifetime(try run.createOrReopen()) {}
+    }
+    let written = ["metrics.jsonl", "train.log", "report.html", "figures/progress.png", "events.out.tfevents.1.h.2"]
+    for name in ["config.yaml", "notes"] + written { _ = try folder.write("", as: "run/\(name)") }
+    try withExtendedLifetime(try run.createOrReopen()) { try run.clear() }
+    #expect(try folder.contents(of: "run") == ["checkpoints", "config.yaml", "figures", "notes"])
+    #expect(try folder.contents(of: "run/figures").isEmpty)
+
+    let other = RunFolder(path: folder.file("other"))
+    try FileManager.default.createDirectory(atPath: folder.file("other/checkpoints"), withIntermediateDirectories: true)
+    _ = try folder.write("", as: "other/train.log")
+    let error = #expect(throws: InputError.self) { try other.createOrReopen() }
+    #expect(error?.found == "a folder that is no run's")
+  }
+
   @Test("the newest checkpoint is found by epoch and step, whatever else lies there")
   func newest() throws {
     let run = RunFolder(path: folder.file("run"))
@@ -106,13 +128,19 @@ struct RunFolderTests {
     }
     #expect(run.checkpoints() == names.map { folder.file("run/checkpoints/\($0)") })
     #expect(try run.newestCheckpoint() == folder.file("run/checkpoints/epoch-10000.safetensors"))
-    run.pruneCheckpoints(keeping: 0)
-    #expect(run.checkpoints().count == 5)
-    run.pruneCheckpoints(keeping: 2)
-    #expect(run.checkpoints() == names.suffix(2).map { folder.file("run/checkpoints/\($0)") })
+    func left(_ count: Int) -> [String] {
+      run.pruneCheckpoints(keeping: count)
+      return run.checkpoints().map { URL(fileURLWithPath: $0).lastPathComponent }
+    }
+    // Within an epoch only the newest of all serves.
+    #expect(left(0) == ["epoch-0025.safetensors", "epoch-9999.safetensors", "epoch-10000.safetensors"])
+    let within = "epoch-10000-step-7.safetensors"
+    _ = try folder.write("", as: "run/checkpoints/\(within)")
+    #expect(left(2) == ["epoch-9999.safetensors", "epoch-10000.safetensors", within])
+    _ = try folder.write("", as: "run/checkpoints/epoch-10001.safetensors")
+    #expect(left(2) == ["epoch-10000.safetensors", "epoch-10001.safetensors"])
     #expect(try folder.contents(of: "run/checkpoints").contains("notes"))
-    run.pruneCheckpoints(keeping: 7)
-    #expect(run.checkpoints().count == 2)
+    #expect(left(7).count == 2)
   }
 
   @Test("the written configuration is the run's, without its name, so that it can be repeated")
