@@ -9,6 +9,15 @@ public enum ResumeRequest: Equatable, Sendable {
   case newest(configurationFile: String?)
   /// A checkpoint anywhere (`--resume-file`), in a new folder.
   case file(String)
+
+  /// As ranks compare it.
+  var description: String {
+    switch self {
+    case .none: "not given"
+    case .newest: "given"
+    case .file(let path): "from \(path)"
+    }
+  }
 }
 
 /// Rank 0's hold on the run's folder, with the checkpoint that the run goes on from.
