@@ -1,13 +1,19 @@
+internal import Collectives
 internal import Foundation
 internal import Tensors
 
 /// Work that rank 0 does beside training: drawing figures, writing the run's page.
 ///
-/// One piece after the other on a thread of the lowest priority, so that the step, which the other ranks wait for, goes
-/// on. No MPI there. What goes wrong is told at the next piece, or at the end.
+/// One piece after the other on a thread of low priority, so that the step, which the other ranks wait for, goes on. Who
+/// waits for the work does what is left of it himself, at his own priority, but for the piece under way: a thread's
+/// priority cannot be raised again without privileges. No MPI there. What goes wrong ends the work that was handed over, and is told at the next call.
 final class BackgroundWork {
-  /// A piece of work.
-  typealias Piece = @Sendable () throws(InputError) -> Void
+  /// A piece of work; a structure, since Swift 6.3 crashes on arrays of closures with a type of error.
+  struct Piece: Sendable {
+    let run: @Sendable () throws(InputError) -> Void
+
+    init(_ run: @escaping @Sendable () throws(InputError) -> Void) { self.run = run }
+  }
 
   private let shared = Shared()
 
@@ -15,18 +21,50 @@ final class BackgroundWork {
   private final class Shared: @unchecked Sendable {
     let condition = NSCondition()
     // All under the condition's lock.
-    var piece: Piece?
+    var pieces: [Piece] = []
+    var isAtWork = false
+    /// Whether the rest is done by who waits for it.
+    var isAwaited = false
     var failure: InputError?
     var seconds = 0.0
     var isOver = false
+
+    var isIdle: Bool { pieces.isEmpty && !isAtWork }
+
+    /// Does the next piece, with the lock released meanwhile.
+    func doPiece() {
+      isAtWork = true
+      let piece = pieces.removeFirst()
+      condition.unlock()
+      var failure: InputError?
+      let start = BackgroundWork.processorSeconds()
+      do throws(InputError) { try piece.run() } catch { failure = error }
+      let duration = BackgroundWork.processorSeconds() - start
+      condition.lock()
+      isAtWork = false
+      seconds += duration
+      if let failure {
+        self.failure = self.failure ?? failure
+        // They were to go on from what it did.
+        pieces = []
+      }
+      condition.broadcast()
+    }
   }
 
   /// Starts the thread.
   init() {
     let thread = Thread { [shared] in
-      // Linux gives priorities to threads; 0 is the calling one.
-      setpriority(__priority_which_t(0), 0, 19)
-      while Self.doPiece(of: shared) {}
+      // Linux gives priorities to threads; 0 is the calling one. A third of a core beside one that is busy: of the lowest
+      // priority it would be a hundredth, and who waits for a piece of 0.3 s beside other programs would wait for minutes.
+      let thread = __priority_which_t(0)
+      setpriority(thread, 0, getpriority(thread, 0) + 5)
+      shared.condition.withLock {
+        while !shared.isOver {
+          let isMine = !shared.pieces.isEmpty && !shared.isAtWork && !shared.isAwaited
+          if isMine { shared.doPiece() } else { shared.condition.wait() }
+        }
+      }
     }
     thread.name = "dpm figures"
     thread.stackSize = 8 << 20
@@ -43,13 +81,10 @@ final class BackgroundWork {
   /// Processor time of all pieces so far, in seconds.
   var seconds: Double { shared.condition.withLock { shared.seconds } }
 
-  /// Hands over a piece, once the one before is done.
-  ///
-  /// - Throws: What an earlier piece threw.
-  func submit(_ piece: @escaping Piece) throws(InputError) {
-    try finish()
+  /// Hands over pieces, to be done in their order behind those before.
+  func submit(_ pieces: [Piece]) {
     shared.condition.withLock {
-      shared.piece = piece
+      shared.pieces += pieces
       shared.condition.broadcast()
     }
   }
@@ -57,39 +92,41 @@ final class BackgroundWork {
   /// Hands over a piece if there is nothing else to do; a later one will make up for it.
   ///
   /// - Throws: What an earlier piece threw.
-  func submitIfIdle(_ piece: @escaping Piece) throws(InputError) {
-    if shared.condition.withLock({ shared.piece == nil }) { try submit(piece) }
+  func submitIfIdle(_ piece: Piece) throws(InputError) {
+    if try advance(for: .zero) { submit([piece]) }
   }
 
-  /// Waits until all is done.
+  /// Does what is left to do, for about this long; to be called again until all is done.
   ///
+  /// - Returns: Whether all is done.
   /// - Throws: What a piece threw.
-  func finish() throws(InputError) {
-    let failure = shared.condition.withLock {
-      while shared.piece != nil { shared.condition.wait() }
+  func advance(for duration: Duration) throws(InputError) -> Bool {
+    let end = Date() + duration.seconds
+    let (isDone, failure) = shared.condition.withLock { () -> (Bool, InputError?) in
+      while !shared.isIdle, Date() < end {
+        shared.isAwaited = true
+        if shared.isAtWork { _ = shared.condition.wait(until: end) } else { shared.doPiece() }
+      }
+      guard shared.isIdle else { return (false, nil) }
       defer { shared.failure = nil }
-      return shared.failure
+      shared.isAwaited = false
+      return (true, shared.failure)
     }
     if let failure { throw failure }
+    return isDone
   }
 
-  /// Waits for a piece and does it; returns false when there will be none.
-  private static func doPiece(of shared: Shared) -> Bool {
-    let piece: Piece? = shared.condition.withLock {
-      while shared.piece == nil && !shared.isOver { shared.condition.wait() }
-      return shared.piece
+  /// Waits until rank 0's work is done; collective.
+  ///
+  /// In meetings, so that no rank waits longer in one operation than the watchdog allows, however slow rank 0's core is.
+  ///
+  /// - Parameter work: Rank 0's; nil elsewhere.
+  static func finish(_ work: BackgroundWork?, on communicator: Communicator) throws {
+    var isDone = false
+    while !isDone {
+      let own = try communicator.onRankZero("draw the figures") { try work?.advance(for: .milliseconds(500)) }
+      isDone = try communicator.minimum(of: own == false ? 0 : 1) == 1
     }
-    guard let piece else { return false }
-    var failure: InputError?
-    let start = processorSeconds()
-    do throws(InputError) { try piece() } catch { failure = error }
-    shared.condition.withLock {
-      shared.piece = nil
-      shared.failure = shared.failure ?? failure
-      shared.seconds += processorSeconds() - start
-      shared.condition.broadcast()
-    }
-    return true
   }
 
   /// Of the calling thread.

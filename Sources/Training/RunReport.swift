@@ -88,7 +88,7 @@ final class RunReport {
 
   /// What a reader of the log wants to know first; collective.
   ///
-  /// - Parameter openBLAS: Rank 0's; nil where the run did not need it.
+  /// - Parameter openBLAS: Rank 0's; nil on other ranks.
   func printHeader(startSeconds: Double, openBLAS: OpenBLAS?) throws {
     let hosts = try HostReport(communicator, threads: configuration.distributed.threads)
     let header = RunHeader(
@@ -198,7 +198,7 @@ final class RunReport {
         try events?.append(pending)
       }
       if isPageDue, let page = currentPage("running") {
-        try background?.submitIfIdle { () throws(InputError) in try page.write() }
+        try background?.submitIfIdle(.init { () throws(InputError) in try page.write() })
       }
     }
     pending = nil
@@ -306,14 +306,15 @@ final class RunReport {
     let seconds = start.duration(to: .now).seconds
     page?.phases.sampling += seconds
     voice.line(String(format: "         samples drawn in %.1f s", seconds))
-    _ = try communicator.onRankZero("draw the figures") {
-      guard let drawing, let page = currentPage("running") else { return }
-      try background?.submit { [events, step = state.step] () throws(InputError) in
-        try drawing()
-        try page.write()
-        try events?.appendFigures(epoch: epoch, step: step)
-      }
-    }
+    try BackgroundWork.finish(background, on: communicator)
+    guard let drawing, let page = currentPage("running") else { return }
+    background?.submit(
+      drawing + [
+        .init { () throws(InputError) in try page.write() },
+        .init { [events, step = state.step] () throws(InputError) in
+          try events?.appendFigures(epoch: epoch, step: step)
+        },
+      ])
   }
 
   /// Begins an evaluation and a drawing, for the memory that they take; collective.
@@ -361,10 +362,8 @@ final class RunReport {
   ///
   /// - Parameter status: How the run ended.
   func finish(_ status: String) throws {
-    _ = try communicator.onRankZero("write the run's page") {
-      try background?.finish()
-      try currentPage(status)?.write()
-    }
+    try BackgroundWork.finish(background, on: communicator)
+    _ = try communicator.onRankZero("write the run's page") { try currentPage(status)?.write() }
   }
 
   /// One line: why the run ended, what it took, where things are; and how to go on where it can.
