@@ -80,7 +80,12 @@ public final class Communicator {
     let topology = Topology(
       hosts: try alone.gather(Array(host.utf8)).map { String(decoding: $0, as: UTF8.self) },
       hostLeaders: try alone.gather(Int(leader)))
-    watchdog.name(rank: Int(rank), hosts: topology.hosts)
+    let memory = HostPulses.memory()
+    let offers = try alone.gather(HostPulses.offer(memory, process: getpid()))
+    watchdog.name(
+      rank: Int(rank), hosts: topology.hosts,
+      pulses: memory.map { HostPulses($0, offers: offers, rank: Int(rank), topology: topology) },
+      hostCount: topology.hostCount)
     return Communicator(rank: Int(rank), topology: topology, watchdog: watchdog, world: world)
   }
 

@@ -10,6 +10,8 @@ public struct HostReport: Sendable {
     public let host: String
     /// The cores that it may run on, ascending.
     public let cores: [Int]
+    /// The number of cores that its host has.
+    public let hostCoreCount: Int
     /// The threads that it works with.
     public let threads: Int
     /// Memory that it holds now, in bytes; of what it shares with other ranks its part.
@@ -34,14 +36,14 @@ public struct HostReport: Sendable {
   public init(_ communicator: Communicator, threads: Int) throws(CollectiveError) {
     let own = ProcessStatus.read()
     let fields =
-      ["\(threads)", "\(own.residentBytes)", "\(own.peakResidentBytes)"] + own.cores.map(String.init)
-    let reports = try communicator.gather(Array(fields.joined(separator: " ").utf8))
+      [threads, own.residentBytes, own.peakResidentBytes, sysconf(Int32(_SC_NPROCESSORS_ONLN))] + own.cores
+    let reports = try communicator.gather(Array(fields.map(String.init).joined(separator: " ").utf8))
     ranks = reports.enumerated().map { rank, bytes in
       let numbers = String(decoding: bytes, as: UTF8.self).split(separator: " ").compactMap { Int($0) }
       return Rank(
-        rank: rank, host: communicator.topology.hosts[rank], cores: Array(numbers.dropFirst(3)),
-        threads: numbers.first ?? 1, residentBytes: numbers.dropFirst().first ?? 0,
-        peakResidentBytes: numbers.dropFirst(2).first ?? 0)
+        rank: rank, host: communicator.topology.hosts[rank], cores: Array(numbers.dropFirst(4)),
+        hostCoreCount: numbers.dropFirst(3).first ?? 0, threads: numbers.first ?? 1,
+        residentBytes: numbers.dropFirst().first ?? 0, peakResidentBytes: numbers.dropFirst(2).first ?? 0)
     }
     topology = communicator.topology
   }
@@ -56,12 +58,11 @@ public struct HostReport: Sendable {
         let available = Set(sharing.flatMap(\.cores)).count
         let threads = sharing.reduce(0) { $0 + $1.threads }
         guard available > 0, threads > available else { return nil }
+        let more = available < ranks[leader].hostCoreCount ? ", or bind them to more cores (mpirun --bind-to none)" : ""
         return "\(sharing.count) \(sharing.count == 1 ? "rank has" : "ranks have") \(threads) threads for "
-          + "\(available) \(available == 1 ? "core" : "cores")"
+          + "\(available) \(available == 1 ? "core" : "cores"): use fewer ranks or threads\(more)"
       }
-      guard let worst = crowded.sorted().first else { return nil }
-      return "\(ranks[leader].host): \(worst): use fewer ranks or threads, or bind them to more cores "
-        + "(mpirun --bind-to none)"
+      return crowded.sorted().first.map { "\(ranks[leader].host): \($0)" }
     }
   }
 }

@@ -9,9 +9,11 @@ extension Communicator {
   /// know other names: a name that a rank does not pass is a difference too.
   ///
   /// - Throws: `CollectiveError.ranksDiffer` on all ranks, with what differs and the ranks that have each value.
-  public func requireSameOnAllRanks(_ facts: [(name: String, value: String)]) throws(CollectiveError) {
+  public func requireSameOnAllRanks(
+    _ facts: @autoclosure () -> [(name: String, value: String)]
+  ) throws(CollectiveError) {
     guard rankCount > 1 else { return }
-    let own = facts.flatMap { [$0.name, $0.value] }.joined(separator: "\0")
+    let own = facts().flatMap { [$0.name, $0.value] }.joined(separator: "\0")
     let all = try gather(Array(own.utf8)).map(Self.facts)
     var names: [String] = []
     for facts in all {

@@ -5,7 +5,8 @@ import Tensors
 
 /// A command that runs on every rank of a job: options in, one body, one exit status.
 ///
-/// `--help`, `--version` and mistakes in options are dealt with before MPI is started, and only rank 0 tells of them.
+/// `--help` and `--version` are dealt with before MPI is started, and only rank 0 answers. Of mistakes in options the ranks
+/// tell each other: those that all have made are told once, that of a single one with the rank and its host.
 public protocol RankedCommand: ParsableCommand {
   /// What is made of the options before MPI starts.
   associatedtype Plan
@@ -27,12 +28,12 @@ extension RankedCommand {
 
   /// Parses the command line, runs the command, and exits.
   public static func start() -> Never {
-    let plan = planFromCommandLine()
+    let plan = Result(catching: planFromCommandLine)
     do {
-      let communicator = try Communicator.start(timeout: timeout(of: plan))
+      let communicator = try Communicator.start(timeout: (try? plan.get()).map(timeout) ?? .seconds(300))
       // A reader of the output that is gone is an error like a full disk; it must not end a rank in mid-work.
       signal(SIGPIPE, SIG_IGN)
-      let status = try runAgreeing(plan, on: communicator)
+      let status = try statusOfMistakes(in: plan, on: communicator) ?? runAgreeing(plan.get(), on: communicator)
       try communicator.finish()
       Foundation.exit(status)
     } catch {
@@ -41,26 +42,55 @@ extension RankedCommand {
     }
   }
 
-  /// Deals with what comes before MPI: help, version, mistakes.
+  /// Deals with what needs no plan, such as help and version; throws mistakes.
   ///
   /// Of all ranks, 0 alone speaks.
-  private static func planFromCommandLine() -> Plan {
+  private static func planFromCommandLine() throws -> Plan {
     let silence = Communicator.launchedRank == 0 ? nil : Silence()
     defer { silence?.end() }
     do {
       var command = try parseAsRoot()
-      guard let own = command as? Self else {
-        // A built-in command, such as the one that writes completion scripts.
-        try command.run()
-        Foundation.exit(ExitStatus.success)
-      }
-      return try own.plan()
-    } catch let error as InputError {
-      Terminal.report(error: error.description)
-      Foundation.exit(ExitStatus.failure)
-    } catch {
+      if let own = command as? Self { return try own.plan() }
+      // A built-in command, such as the one that writes completion scripts.
+      try command.run()
+      Foundation.exit(ExitStatus.success)
+    } catch  where !(error is InputError) && exitCode(for: error) == .success {
       exit(withError: error)
     }
+  }
+
+  /// Has the lowest rank's mistake told, if there is any; collective.
+  ///
+  /// - Returns: The status to exit with, the same on all ranks; nil where no rank has made a mistake.
+  private static func statusOfMistakes(in plan: Result<Plan, any Error>, on communicator: Communicator) throws -> Int32?
+  {
+    let mistakes = try communicator.gather(Array(mistake(in: plan)?.utf8 ?? "".utf8))
+      .map { String(decoding: $0, as: UTF8.self) }
+    guard let rank = mistakes.firstIndex(where: { !$0.isEmpty }) else { return nil }
+    let status = mistakes[rank].prefix { $0 != " " }
+    if communicator.isRankZero {
+      if case .failure(let error) = plan, mistakes.allSatisfy({ $0 == mistakes[0] }) {
+        report(error)
+      } else {
+        let text = mistakes[rank].dropFirst(status.count + 1)
+        Terminal.report(error: "\(text) (rank \(rank) on \(communicator.topology.hosts[rank]))")
+      }
+    }
+    return Int32(status) ?? ExitStatus.failure
+  }
+
+  /// The exit status of a mistake and what is wrong, in one line; nil where nothing is.
+  private static func mistake(in plan: Result<Plan, any Error>) -> String? {
+    guard case .failure(let error) = plan else { return nil }
+    return error is InputError
+      ? "\(ExitStatus.failure) \(error)"
+      : "\(exitCode(for: error).rawValue) \(message(for: error).replacing("\n", with: " "))"
+  }
+
+  /// Says what is wrong with the command line; of flags with the usage below it.
+  private static func report(_ error: any Error) {
+    guard !(error is InputError) else { return Terminal.report(error: "\(error)") }
+    FileHandle.standardError.write(Data("\(fullMessage(for: error))\n".utf8))
   }
 
   /// Runs the body; errors that all ranks share are told once, those of a single rank end the job.

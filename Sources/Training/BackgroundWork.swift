@@ -3,11 +3,17 @@ internal import Tensors
 
 /// Work that rank 0 does beside training: drawing figures, writing the run's page.
 ///
-/// One piece after the other on a thread of the lowest priority, so that the step, which the other ranks wait for, goes
-/// on. No MPI there. What goes wrong waits for `takeFault`.
+/// One piece after the other on a thread of low priority, so that the step, which the other ranks wait for, goes on. Who
+/// waits for the work does what is left of it itself, at its own priority, but for the piece under way: a thread's
+/// priority cannot be raised again without privileges. No MPI there. What goes wrong waits for `takeFault`; the pieces behind it
+/// are done all the same.
 final class BackgroundWork {
-  /// A piece of work.
-  typealias Piece = @Sendable () throws(InputError) -> Void
+  /// A piece of work; a structure, since Swift 6.3 crashes on arrays of closures with a type of error.
+  struct Piece: Sendable {
+    let run: @Sendable () throws(InputError) -> Void
+
+    init(_ run: @escaping @Sendable () throws(InputError) -> Void) { self.run = run }
+  }
 
   private let shared = Shared()
 
@@ -16,17 +22,45 @@ final class BackgroundWork {
     let condition = NSCondition()
     // All under the condition's lock.
     var pieces: [Piece] = []
+    var isAtWork = false
+    /// Whether the rest is done by who waits for it.
+    var isAwaited = false
     var fault: InputError?
     var seconds = 0.0
     var isOver = false
+
+    var isIdle: Bool { pieces.isEmpty && !isAtWork }
+
+    /// Does the next piece, with the lock released meanwhile.
+    func doPiece() {
+      isAtWork = true
+      let piece = pieces.removeFirst()
+      condition.unlock()
+      var fault: InputError?
+      let start = BackgroundWork.processorSeconds()
+      do throws(InputError) { try piece.run() } catch { fault = error }
+      let duration = BackgroundWork.processorSeconds() - start
+      condition.lock()
+      isAtWork = false
+      seconds += duration
+      self.fault = self.fault ?? fault
+      condition.broadcast()
+    }
   }
 
   /// Starts the thread.
   init() {
     let thread = Thread { [shared] in
-      // Linux gives priorities to threads; 0 is the calling one.
-      setpriority(__priority_which_t(0), 0, 19)
-      while Self.doPiece(of: shared) {}
+      // Linux gives priorities to threads; 0 is the calling one. A third of a core beside one that is busy: of the lowest
+      // priority it would be a hundredth, and who waits for a piece of 0.3 s beside other programs would wait for minutes.
+      let thread = __priority_which_t(0)
+      setpriority(thread, 0, getpriority(thread, 0) + 5)
+      shared.condition.withLock {
+        while !shared.isOver {
+          let isMine = !shared.pieces.isEmpty && !shared.isAtWork && !shared.isAwaited
+          if isMine { shared.doPiece() } else { shared.condition.wait() }
+        }
+      }
     }
     thread.name = "dpm figures"
     thread.stackSize = 8 << 20
@@ -43,29 +77,31 @@ final class BackgroundWork {
   /// Processor time of all pieces so far, in seconds.
   var seconds: Double { shared.condition.withLock { shared.seconds } }
 
-  /// Hands over a piece, once all before are done.
-  func submit(_ piece: @escaping Piece) {
-    finish()
-    append(piece)
-  }
-
-  /// Hands over a piece that belongs to the one before.
-  func append(_ piece: @escaping Piece) {
+  /// Hands over pieces, to be done in their order behind those before.
+  func submit(_ pieces: [Piece]) {
     shared.condition.withLock {
-      shared.pieces.append(piece)
+      shared.pieces += pieces
       shared.condition.broadcast()
     }
   }
 
   /// Hands over a piece if there is nothing else to do; a later one will make up for it.
-  func submitIfIdle(_ piece: @escaping Piece) {
-    if shared.condition.withLock({ shared.pieces.isEmpty }) { submit(piece) }
+  func submitIfIdle(_ piece: Piece) {
+    if shared.condition.withLock({ shared.isIdle }) { submit([piece]) }
   }
 
-  /// Waits until all is done.
-  func finish() {
-    shared.condition.withLock {
-      while !shared.pieces.isEmpty { shared.condition.wait() }
+  /// Does what is left to do, for about this long; to be called again until all is done.
+  ///
+  /// - Returns: Whether all is done.
+  func advance(for duration: Duration) -> Bool {
+    let end = Date() + duration.seconds
+    return shared.condition.withLock {
+      while !shared.isIdle, Date() < end {
+        shared.isAwaited = true
+        if shared.isAtWork { _ = shared.condition.wait(until: end) } else { shared.doPiece() }
+      }
+      if shared.isIdle { shared.isAwaited = false }
+      return shared.isIdle
     }
   }
 
@@ -75,25 +111,6 @@ final class BackgroundWork {
       defer { shared.fault = nil }
       return shared.fault
     }
-  }
-
-  /// Waits for a piece and does it; returns false when there will be none.
-  private static func doPiece(of shared: Shared) -> Bool {
-    let piece: Piece? = shared.condition.withLock {
-      while shared.pieces.isEmpty && !shared.isOver { shared.condition.wait() }
-      return shared.pieces.first
-    }
-    guard let piece else { return false }
-    var fault: InputError?
-    let start = processorSeconds()
-    do throws(InputError) { try piece() } catch { fault = error }
-    shared.condition.withLock {
-      shared.pieces.removeFirst()
-      shared.fault = shared.fault ?? fault
-      shared.seconds += processorSeconds() - start
-      shared.condition.broadcast()
-    }
-    return true
   }
 
   /// Of the calling thread.

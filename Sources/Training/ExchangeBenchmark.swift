@@ -31,6 +31,8 @@ public struct ExchangeBenchmark {
 
   /// About the time between two polls of a step.
   private static let pollInterval = 200e-6
+  /// Seconds of polling before the rank waits, under the watchdog's eyes: each poll is a wait of its own.
+  private static let longestPolling = 1.0
 
   private let configuration: Configuration
 
@@ -69,9 +71,9 @@ public struct ExchangeBenchmark {
       whole.append(start.duration(to: .now).seconds)
 
       try communicator.barrier()
-      let before = reducer.time.polling
+      let (before, beginning) = (reducer.time.polling, ContinuousClock.now)
       try reducer.begin(bucket: 0)
-      while !reducer.isIdle {
+      while !reducer.isIdle, beginning.duration(to: .now).seconds < Self.longestPolling {
         let pause = ContinuousClock.now
         while pause.duration(to: .now).seconds < Self.pollInterval {}
         try reducer.poll()

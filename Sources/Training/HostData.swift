@@ -15,10 +15,13 @@ struct HostData {
 
   /// Reads the configuration's data set, downloaded before if no folder is named for it; collective.
   ///
+  /// Compares the configuration first: what the ranks do together here hangs on it.
+  ///
   /// - Throws: `InputError` for what is wrong with the files, the same on all ranks; `CollectiveError` where ranks fail.
   static func load(
     _ configuration: Configuration, on communicator: Communicator, console: RunConsole
   ) throws -> HostData {
+    try communicator.requireSameOnAllRanks(configuration.facts)
     if case .procedural(let set) = configuration.dataset.name {
       return try communicator.agree("prepare to draw images") {
         try HostData(

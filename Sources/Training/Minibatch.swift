@@ -21,9 +21,9 @@ public struct Minibatch: Equatable, Sendable {
     return parts
   }
 
-  /// Whether this many ranks give the same bits as one.
-  public static func isReproducible(batchSize: Int, ranks: Int) -> Bool {
-    partCount(batchSize: batchSize).isMultiple(of: ranks)
+  /// The numbers of ranks that give the same bits, ascending.
+  public static func interchangeableRanks(batchSize: Int) -> [Int] {
+    [1, 2, 4, 8].filter { partCount(batchSize: batchSize).isMultiple(of: $0) }
   }
 
   /// Cuts out a rank's share.

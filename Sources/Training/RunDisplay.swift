@@ -2,7 +2,8 @@ internal import Tensors
 
 /// What shows a run: figures, its page, events for TensorBoard; rank 0's.
 ///
-/// Training needs none of it: that something cannot be written is said once, and the run goes on.
+/// Training needs none of it: that something cannot be written is said once, and the run goes on. Where one file cannot be
+/// written, the next may: it is another, and perhaps a smaller one.
 final class RunDisplay {
   /// What the page shows beside what lies in the run's folder.
   var page: RunPage
@@ -32,25 +33,30 @@ final class RunDisplay {
   /// Has the page rewritten, unless there is something else to do; a later one will make up for it.
   func showPage() {
     let page = currentPage("running")
-    background.submitIfIdle { () throws(InputError) in try page.write() }
+    background.submitIfIdle(.init { () throws(InputError) in try page.write() })
     warn(background.takeFault())
   }
 
   /// Has an epoch's figures drawn and shown.
-  func show(_ drawing: @escaping BackgroundWork.Piece, epoch: Int, step: Int) {
+  func show(_ drawing: [BackgroundWork.Piece], epoch: Int, step: Int) {
     let page = currentPage("running")
-    // Where one cannot be written, the next one may: it is another file, and perhaps a smaller one.
-    background.submit(drawing)
-    background.append { () throws(InputError) in try page.write() }
-    background.append { [events] () throws(InputError) in try events?.appendFigures(epoch: epoch, step: step) }
+    background.submit(
+      drawing + [
+        .init { () throws(InputError) in try page.write() },
+        .init { [events] () throws(InputError) in try events?.appendFigures(epoch: epoch, step: step) },
+      ])
     warn(background.takeFault())
   }
 
-  /// Waits for drawings, and writes the page for the last time.
+  /// Goes on with what is being drawn, for about this long; to be called again until all is done.
+  ///
+  /// - Returns: Whether all is done.
+  func advance(for duration: Duration) -> Bool { background.advance(for: duration) }
+
+  /// Writes the page for the last time, once all is drawn.
   ///
   /// - Parameter status: How the run ended.
   func finish(_ status: String) {
-    background.finish()
     warn(background.takeFault())
     do throws(InputError) { try currentPage(status).write() } catch { warn(error) }
   }

@@ -56,11 +56,11 @@ final class RunFigures {
   ///   - parameters: Those that are trained.
   ///   - gradient: Of one of the epoch's steps; nil for no figure of it.
   ///   - progress: Told what fraction of the samples' way is done, equally often on all ranks; what it throws ends the work.
-  /// - Returns: What is left to do on rank 0, in the background; nil elsewhere.
+  /// - Returns: What is left to do on rank 0, in the background, a figure at a time; nil elsewhere.
   /// - Throws: `CollectiveError` where the ranks cannot exchange their samples.
   func draw(
     epoch: Int, best: FloatBuffer, parameters: FloatBuffer, gradient: FloatBuffer?, progress: (Double) throws -> Void
-  ) throws -> BackgroundWork.Piece? {
+  ) throws -> [BackgroundWork.Piece]? {
     var grids: [(name: String, grid: ImageGrid)] = []
     let drawn = try trajectory.draw(best, Kind.allCases.map(samples), progress: progress)
     for (kind, moments) in zip(Kind.allCases, drawn) where folder != nil {
@@ -84,24 +84,38 @@ final class RunFigures {
     let run = URL(fileURLWithPath: folder.path).lastPathComponent
     let cards = cards(of: parameters)
     let gradientCards = gradient.map { self.cards(of: $0) }
-    return { [grids] () throws(InputError) in
-      let (metrics, untrained) = (try folder.metrics.read(), try folder.untrained.read())
-      try folder.createFiguresFolder(epoch: epoch)
-      for (name, grid) in grids { try grid.write(toPNG: folder.figurePath(name, epoch: epoch)) }
-      try TensorSheet(title: "\(run) · parameters after epoch \(epoch)", cards: cards)
-        .write(to: folder.figurePath("parameters.png", epoch: epoch))
-      if let gradientCards {
-        try TensorSheet(
-          title: "\(run) · gradient of the last full minibatch of epoch \(epoch)", cards: gradientCards,
-          chart: ProgressFigure.layerGradients(metrics)
-        ).write(to: folder.figurePath("gradients.png", epoch: epoch))
-      }
-      for type in ["png", "pdf"] {
-        try ProgressFigure.chart(metrics, untrained: untrained, title: run)
-          .write(to: folder.figurePath("progress.\(type)"))
-        try ProgressFigure.layers(metrics, title: run).write(to: folder.figurePath("layers.\(type)"))
-      }
+    typealias Piece = BackgroundWork.Piece
+    func path(_ name: String) -> String { folder.figurePath(name, epoch: epoch) }
+    var pieces = [Piece { () throws(InputError) in try folder.createFiguresFolder(epoch: epoch) }]
+    for (name, grid) in grids {
+      let path = path(name)
+      pieces.append(Piece { () throws(InputError) in try grid.write(toPNG: path) })
     }
+    let parameterSheet = TensorSheet(title: "\(run) · parameters after epoch \(epoch)", cards: cards)
+    let parameterPath = path("parameters.png")
+    pieces.append(Piece { () throws(InputError) in try parameterSheet.write(to: parameterPath) })
+    if let gradientCards {
+      let path = path("gradients.png")
+      pieces.append(
+        Piece { () throws(InputError) in
+          try TensorSheet(
+            title: "\(run) · gradient of the last full minibatch of epoch \(epoch)", cards: gradientCards,
+            chart: ProgressFigure.layerGradients(folder.metrics.read())
+          ).write(to: path)
+        })
+    }
+    for type in ["png", "pdf"] {
+      pieces.append(
+        Piece { () throws(InputError) in
+          try ProgressFigure.chart(folder.metrics.read(), untrained: folder.untrained.read(), title: run)
+            .write(to: folder.figurePath("progress.\(type)"))
+        })
+      pieces.append(
+        Piece { () throws(InputError) in
+          try ProgressFigure.layers(folder.metrics.read(), title: run).write(to: folder.figurePath("layers.\(type)"))
+        })
+    }
+    return pieces
   }
 
   private func samples(_ kind: Kind) -> SampleTrajectory.Portion {

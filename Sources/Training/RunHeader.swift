@@ -12,7 +12,7 @@ struct RunHeader {
   /// - Parameters:
   ///   - hosts: Where the ranks run, and what they have there.
   ///   - kernels: The name of those in use.
-  ///   - openBLAS: Rank 0's; nil where the run did not need it.
+  ///   - openBLAS: Rank 0's; nil on other ranks.
   init(
     _ configuration: Configuration, data: TrainingData, layout: ParameterLayout, hosts: HostReport, kernels: String,
     openBLAS: OpenBLAS?
@@ -23,9 +23,6 @@ struct RunHeader {
     let shape = data.train.shape
     let threads = configuration.distributed.threads
     let wire = configuration.distributed.wirePrecision
-    let isReproducible =
-      configuration.distributed.reduction == .fixedOrder && wire == .float32 && model.timesPerMinibatch == 1
-      && Minibatch.isReproducible(batchSize: recipe.batchSize, ranks: ranks * threads)
     let blas = openBLAS.map { ", OpenBLAS \($0.coreName) on \(count($0.threadCount, "thread"))" } ?? ""
     let places = hosts.places.map { (name: "hosts", text: $0) }
     facts =
@@ -34,7 +31,7 @@ struct RunHeader {
           "ranks",
           "\(ranks) on \(count(hosts.topology.hostCount, "host")), \(count(threads, "thread")) each, kernels \(kernels)"
             + blas + (ranks == 1 || wire == .float32 ? "" : ", gradients travel in \(wire.rawValue)")
-            + (isReproducible ? ", the same bits for 1, 2, 4 and 8 ranks" : ", sums depend on the number of ranks")
+            + ", " + Self.promise(configuration, ranks: ranks)
         )
       ] + places + [
         ("memory", hosts.memory),
@@ -55,6 +52,17 @@ struct RunHeader {
             + "\(recipe.timeSampling.rawValue), seed \(recipe.seed)"
         ),
       ]
+  }
+
+  /// For which numbers of ranks, or of threads in all, tensors are the same.
+  static func promise(_ configuration: Configuration, ranks: Int) -> String {
+    let (distribution, threads) = (configuration.distributed, configuration.distributed.threads)
+    let counts = Minibatch.interchangeableRanks(batchSize: configuration.training.batchSize)
+    guard distribution.reduction == .fixedOrder, distribution.wirePrecision == .float32,
+      configuration.model.timesPerMinibatch == 1, counts.contains(ranks * threads), counts.count > 1
+    else { return "sums depend on the number of ranks" }
+    let list = counts.dropLast().map(String.init).joined(separator: ", ") + " and \(counts.last ?? 1)"
+    return "the same bits for \(list) \(threads == 1 ? "ranks" : "threads in all")"
   }
 
   /// The lines.

@@ -62,7 +62,7 @@ struct RunPage: Sendable {
       .init("training", phases.computing), .init("waiting for other ranks", phases.waiting),
       .init("test bounds", phases.evaluating), .init("samples", phases.sampling),
       .init("checkpoints", phases.checkpoints),
-      .init("drawing, beside the rest at lowest priority", drawingSeconds, isBeside: true),
+      .init("drawing, beside the rest at low priority", drawingSeconds, isBeside: true),
     ]
     page.ranks = rankTable
     page.facts = facts.map { ReportPage.Fact($0.name, $0.text) }

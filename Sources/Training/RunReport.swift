@@ -85,7 +85,7 @@ final class RunReport {
 
   /// What a reader of the log wants to know first; collective.
   ///
-  /// - Parameter openBLAS: Rank 0's; nil where the run did not need it.
+  /// - Parameter openBLAS: Rank 0's; nil on other ranks.
   func printHeader(startSeconds: Double, openBLAS: OpenBLAS?) throws {
     let hosts = try HostReport(communicator, threads: configuration.distributed.threads)
     let header = RunHeader(
@@ -306,9 +306,15 @@ final class RunReport {
     let seconds = start.duration(to: .now).seconds
     display?.page.phases.sampling += seconds
     voice.line(String(format: "         samples drawn in %.1f s", seconds))
-    _ = try communicator.onRankZero("draw the figures") {
-      if let drawing { display?.show(drawing, epoch: epoch, step: state.step) }
-    }
+    try finishDrawing()
+    if let drawing { display?.show(drawing, epoch: epoch, step: state.step) }
+  }
+
+  /// Waits for what rank 0 draws in the background; collective.
+  ///
+  /// In meetings, so that no rank waits longer in one operation than the watchdog allows, however slow rank 0's core is.
+  private func finishDrawing() throws(CollectiveError) {
+    while try communicator.minimum(of: display?.advance(for: .milliseconds(500)) == false ? 0 : 1) == 0 {}
   }
 
   /// Begins an evaluation and a drawing, for the memory that they take; collective.
@@ -356,6 +362,7 @@ final class RunReport {
   ///
   /// - Parameter status: How the run ended.
   func finish(_ status: String) throws {
+    try finishDrawing()
     _ = try communicator.onRankZero("write the run's page") { display?.finish(status) }
   }
 

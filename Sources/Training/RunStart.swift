@@ -12,6 +12,16 @@ public enum ResumeRequest: Equatable, Sendable {
   /// The newest checkpoint of its own folder, which need be neither there nor have one (`--resume-or-start`): the run then
   /// begins, from a checkpoint anywhere if there is one.
   case newestOrStart(configurationFile: String?, checkpoint: String?)
+
+  /// As ranks compare it.
+  var description: String {
+    switch self {
+    case .none: "not given"
+    case .newest: "given"
+    case .newestOrStart(_, let path): "or start" + (path.map { ", from \($0)" } ?? "")
+    case .file(let path): "from \(path)"
+    }
+  }
 }
 
 /// Rank 0's hold on the run's folder, with the checkpoint that the run goes on from.

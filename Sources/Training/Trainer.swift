@@ -57,6 +57,10 @@ public final class Trainer {
     let kernels = try communicator.agree("choose the kernels") {
       try KernelChoice.kernels(requested: ProcessInfo.processInfo.environment["DPM_SIMD"])
     }
+    try communicator.requireSameOnAllRanks([
+      ("version", DPM.build), ("--resume", resume.description),
+      ("--dry-run", mode == .rehearsal ? "given" : "not given"),
+    ])
     let hostData = try HostData.load(requested, on: communicator, console: console)
     let (data, standardization) = (hostData.data, hostData.standardization)
     self.data = data
@@ -66,8 +70,7 @@ public final class Trainer {
       return configuration
     }
     self.configuration = configuration
-    try communicator.requireSameOnAllRanks(
-      [("version", DPM.version)] + configuration.facts + [("data set", hostData.digest)])
+    try communicator.requireSameOnAllRanks([("data set", hostData.digest)])
 
     let architecture = configuration.model
     let layout = ParameterLayout(architecture)
@@ -84,12 +87,14 @@ public final class Trainer {
         try OpenRun.folder(configuration, resume: resume)
       }
     }
-    // Only initial parameters need LAPACK.
-    let openBLAS =
-      try communicator.onRankZero("load OpenBLAS") { run?.checkpoint == nil ? try OpenBLAS() : nil } ?? nil
-    let initial = openBLAS.map {
-      layout.initialParameters(seed: configuration.training.seed, kernels: kernels, openBLAS: $0)
-    }
+    // A resumed run needs LAPACK too, at its first test bound.
+    let openBLAS = try communicator.onRankZero("load OpenBLAS") { try OpenBLAS() }
+    let initial =
+      run?.checkpoint != nil
+      ? nil
+      : openBLAS.map {
+        layout.initialParameters(seed: configuration.training.seed, kernels: kernels, openBLAS: $0)
+      }
     state = TrainingState(
       parameters: initial ?? layout.parameterBuffer(), layout: layout, recipe: configuration.training,
       kernels: kernels)
@@ -285,10 +290,18 @@ public enum RunEnd: Equatable, Sendable {
   case timeLimit
 }
 
-/// The program's name and version.
+/// The program's version.
 public enum DPM {
   /// Semantic version, as `--version` prints it and checkpoints keep it.
   public static let version = "0.1.0"
+
+  /// The version with a digest of the program's file: what ranks compare, as two builds may have one version.
+  ///
+  /// 20 ms for 20 MB.
+  static var build: String {
+    guard let file = MappedMemory(contentsOf: "/proc/self/exe") else { return version }
+    return "\(version) (build \(Digest.hexadecimal(of: UnsafeRawBufferPointer(file.bytes))))"
+  }
 }
 
 extension Duration {

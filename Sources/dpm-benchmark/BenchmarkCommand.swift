@@ -31,6 +31,8 @@ struct BenchmarkCommand: RankedCommand {
   var batchSize: String?
   @Option(help: "Threads of a rank.")
   var threads: String?
+  @Option(help: ArgumentHelp("How long a rank waits for the others before it ends the job.", valueName: "seconds"))
+  var timeout: String?
   @Option(help: "Steps that are timed.")
   var steps = 10
   @Flag(help: "Show where the time goes, layer by layer.")
@@ -60,6 +62,7 @@ struct BenchmarkCommand: RankedCommand {
   /// What the options come to.
   struct Plan {
     var work: Work
+    var timeout: Duration
     var isJSON: Bool
   }
 
@@ -76,7 +79,8 @@ struct BenchmarkCommand: RankedCommand {
     }
     var settings: [ConfigurationAssignment] = []
     for text in set { settings.append(try .set(text)) }
-    let flags = [("--batch-size", batchSize), ("--threads", threads)].compactMap { flag, value in
+    let flags = [("--batch-size", batchSize), ("--threads", threads), ("--timeout", timeout)].compactMap {
+      flag, value in
       value.map { ConfigurationAssignment.flag(flag, $0) }
     }
     let configuration = try Configuration.resolved(file: file, settings: settings, flags: flags)
@@ -97,8 +101,10 @@ struct BenchmarkCommand: RankedCommand {
       : sample
         ? .sampling(SampleBenchmark(configuration))
         : .step(StepBenchmark(configuration, steps: steps, profiles: profile))
-    return Plan(work: work, isJSON: json)
+    return Plan(work: work, timeout: .seconds(configuration.distributed.timeout), isJSON: json)
   }
+
+  static func timeout(of plan: Plan) -> Duration { plan.timeout }
 
   /// Compares before MPI starts: the runs are jobs of their own.
   private func compare(_ python: String, _ configuration: Configuration) throws {

@@ -28,6 +28,7 @@ extension CommandTests {
         name, ranks: 2, ["--epochs", "\(Int(lines.last ?? 0) + 2)", "--ext-every-n", "2", "--resume"] + more)
       let resumed = try #require(
         result.lines.first { $0.hasPrefix("resumed") }?.split(separator: " ").last.flatMap { Int($0) })
+      #expect(result.lines.contains { $0.hasPrefix("ranks ") && $0.contains(", OpenBLAS ") }, "\(result.output)")
       // Three steps an epoch, a checkpoint every two epochs; the epoch under way had no line.
       #expect(resumed >= (Int(lines.last ?? 0) - 2) * 3)
     }
@@ -61,28 +62,72 @@ extension CommandTests {
       let lines = result.errors.split(separator: "\n").filter { $0.hasPrefix("error:") }
       let line = try #require(lines.first)
       #expect(lines.count == 1 && line.hasPrefix("error: rank 0 on ") && line.contains("has waited"), "\(line)")
-      // Of a sum over all ranks nobody knows whose part is missing.
-      let collectives = [" s in the gradient's reduction, for rank 1 on ", " s in a sum"]
-      #expect(collectives.contains { line.contains($0) } && line.hasSuffix("; ending the job"), "\(line)")
+      let collectives = [" s in the gradient's reduction, for rank 1 on ", " s in a sum, for rank 1 on "]
+      #expect(collectives.contains { line.contains($0) }, "\(line)")
+      #expect(line.hasSuffix(", which does not answer; ending the job"), "\(line)")
       try goesOn(small, "stopped", model + ["--timeout", "300"])
     }
 
-    @Test("ranks with different configurations or data name themselves and what differs")
+    @Test("a benchmark whose rank is stopped ends after its own timeout")
+    func benchmark() throws {
+      let job = try startMPI(
+        ranks: 2, builtExecutable("dpm-benchmark"), arguments: ["--steps", "1000000", "--timeout", "3"])
+      while try ranks(of: job).count < 2 { Thread.sleep(forTimeInterval: 0.02) }
+      Thread.sleep(forTimeInterval: 1)
+      kill(try #require(try ranks(of: job).last), SIGSTOP)
+      let result = job.finish(timeout: 20)
+      #expect(!result.isTimedOut && result.status == 75, "\(result.errors)")
+    }
+
+    /// Runs rank 0 with one command and rank 1 with another, which must end at once, with one line.
+    private func fails(_ first: [String], _ second: [String], status: Int32 = 1, saying parts: String...) throws {
+      // Ranks that wait for each other in vain end with status 75.
+      let result = try run("mpirun", arguments: ["-n", "1"] + first + [":", "-n", "1"] + second, timeout: 60)
+      #expect(result.status == status, "\(result.output)\(result.errors)")
+      let lines = result.errors.split(separator: "\n").filter { $0.hasPrefix("error: ") }
+      #expect(lines.count == 1, "\(result.errors)")
+      for part in parts { #expect(lines.first?.contains(part) == true, "\(part): \(result.errors)") }
+    }
+
+    @Test("ranks that were started with different things name themselves and what differs, before they wait for data")
     func different() throws {
       let small = try SmallRun()
       let program = try builtExecutable("dpm-train")
-      let common = small.arguments("x", ["--epochs", "1"])
-      let configuration = try run(
-        "mpirun",
-        arguments: ["-n", "1", program] + common + ["--lr", "1e-3", ":", "-n", "1", program] + common + [
-          "--lr", "2e-3",
-        ])
-      #expect(configuration.status == 1)
-      #expect(
-        configuration.errors.hasPrefix("error: training.lr differs between ranks: 0.001 on rank 0 ("),
-        "\(configuration.errors)")
-      #expect(configuration.errors.contains(", 0.002 on rank 1 ("))
-      #expect(!FileManager.default.fileExists(atPath: small.path("runs/x")))
+      let common = [program] + small.arguments("x", ["--epochs", "1", "--timeout", "20"])
+      try fails(
+        common + ["--lr", "1e-3"], common + ["--lr", "2e-3"],
+        saying: "error: training.lr differs between ranks: 0.001 on rank 0 (", ", 0.002 on rank 1 (")
+      let folderless = [program, "--offline", "--timeout", "20", "--output-dir", small.path("runs")]
+      try fails(
+        ["env", "DPM_DATA_DIR=\(small.folder.path)"] + folderless, ["env", "DPM_DATA_DIR="] + folderless,
+        saying: "error: dataset.path differs between ranks: \"\(small.folder.path)\" on rank 0 (", ", null on rank 1 (")
+      try fails(
+        common, common + ["--dataset", "dead-leaves"],
+        saying: "error: dataset.name differs between ranks: mnist on rank 0 (", ", dead-leaves on rank 1 (")
+      try fails(
+        common, common + ["--resume", "--dry-run"],
+        saying: "error: --resume differs between ranks: not given on rank 0 (",
+        "; --dry-run differs between ranks: not given on rank 0 (")
+      let other = small.path("other-build")
+      try Data(contentsOf: URL(fileURLWithPath: program)).write(to: URL(fileURLWithPath: other))
+      let change = try run("sh", arguments: ["-c", #"echo >>"$0" && chmod +x "$0""#, other])
+      try #require(change.status == 0, "\(change.errors)")
+      try fails(
+        common, [other] + common.dropFirst(), saying: "error: version differs between ranks: 0.1.0 (build ",
+        ") on rank 0 (")
+      #expect(!FileManager.default.fileExists(atPath: small.path("runs")))
+    }
+
+    @Test("a mistake of one rank alone is told, with the rank and its host", arguments: [0, 1])
+    func mistakeOfOne(culprit: Int) throws {
+      let small = try SmallRun()
+      let good = [try builtExecutable("dpm-train")] + small.arguments("x", ["--epochs", "1", "--timeout", "20"])
+      func fails(_ bad: [String], status: Int32, saying text: String) throws {
+        try self.fails(
+          culprit == 0 ? bad : good, culprit == 0 ? good : bad, status: status, saying: text, " (rank \(culprit) on ")
+      }
+      try fails(good + [small.path("none.yaml")], status: 1, saying: "error: \(small.path("none.yaml")): ")
+      try fails(good + ["--no-such-flag"], status: 64, saying: "error: Unknown option '--no-such-flag'")
     }
 
     @Test("1, 2, 4 ranks and one again, each from the other's checkpoint, are one uninterrupted run, bit for bit")

@@ -32,6 +32,33 @@ import Testing
     #expect(parts(ranks) == parts(1))
   }
 
+  @Test("the header promises equal bits to just those numbers of ranks that cut a minibatch alike")
+  func promise() {
+    func parts(_ batchSize: Int, _ ranks: Int) -> [[Range<Int>]] {
+      (0..<ranks).flatMap { rank in
+        let share = Minibatch(images: batchSize, batchSize: batchSize, rank: rank, ranks: ranks)
+        return share.parts.map { Array(share.groups[$0]) }
+      }
+    }
+    var configuration = Configuration()
+    for (batchSize, counts, text) in [
+      (16, [1], "sums depend on the number of ranks"), (32, [1, 2], "the same bits for 1 and 2 ranks"),
+      (64, [1, 2, 4], "the same bits for 1, 2 and 4 ranks"), (103, [1, 2, 4], "the same bits for 1, 2 and 4 ranks"),
+      (128, [1, 2, 4, 8], "the same bits for 1, 2, 4 and 8 ranks"),
+    ] {
+      #expect(Minibatch.interchangeableRanks(batchSize: batchSize) == counts)
+      configuration.training.batchSize = batchSize
+      for ranks in [1, 2, 3, 4, 8] {
+        #expect((parts(batchSize, ranks) == parts(batchSize, 1)) == counts.contains(ranks), "\(batchSize) \(ranks)")
+        let promise = RunHeader.promise(configuration, ranks: ranks)
+        #expect(promise == (counts.contains(ranks) ? text : "sums depend on the number of ranks"))
+      }
+    }
+    configuration.distributed.threads = 4
+    #expect(RunHeader.promise(configuration, ranks: 2) == "the same bits for 1, 2, 4 and 8 threads in all")
+    #expect(RunHeader.promise(configuration, ranks: 4) == "sums depend on the number of ranks")
+  }
+
   @Test(
     "parts of a full minibatch fill lane groups, so small batches have fewer",
     arguments: [(16, 1), (31, 1), (32, 2), (127, 4), (128, 8), (512, 8)])

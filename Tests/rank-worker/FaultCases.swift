@@ -79,10 +79,13 @@ private func step(
   }
 }
 
-/// RANK, TIMEOUT, step | barrier | agreement: that rank never comes.
+/// RANK, TIMEOUT, step | barrier | agreement: says its process number; that rank never comes.
 @Sendable func hangInStep(_ arguments: Arguments) throws {
   let communicator = try Communicator.start(timeout: .seconds(try arguments.number(1)))
   let culprit = try arguments.number(0)
+  var report = Report(rank: communicator.rank)
+  report.numbers["process"] = Double(getpid())
+  try report.write()
   func hang() { while true { sleep(1000) } }
   switch try arguments.text(2) {
   case "step":
