@@ -339,7 +339,6 @@ final class RunReport {
 
   /// Shows on rank 0 how far samples are, and says once, where they take long, how long.
   private func samplingProgress(epoch: Int, since start: ContinuousClock.Instant) -> (Double) -> Void {
-    guard communicator.isRankZero else { return { _ in } }
     var isLengthKnown = false
     return { [self] fraction in
       voice.progress(fraction) { "epoch \(epoch), samples" }

@@ -128,7 +128,7 @@ public struct StepBenchmark {
         reduction: configuration.distributed.reduction, wirePrecision: configuration.distributed.wirePrecision),
       dataset: dataset, standardization: setup.standardization, schedule: setup.schedule,
       architecture: configuration.model, layout: setup.layout, parameters: state.parameters, optimizer: state.optimizer,
-      communicator: communicator, threads: configuration.distributed.threads, kernels: kernels, profile: profile)
+      communicator: communicator, threads: threads, kernels: kernels, profile: profile)
 
     step.release(state)
     let order = (0..<batchSize).map { Int32($0) }

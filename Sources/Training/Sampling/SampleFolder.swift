@@ -7,25 +7,24 @@ struct SampleFolder {
 
   init(_ path: String) { self.path = path }
 
-  private var names: [String] { ((try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []).sorted() }
-
   private static func isPicture(_ name: String) -> Bool {
     name.wholeMatch(of: /[0-9]{5,}(-[a-z0-9]+)*\.png/) != nil
   }
 
-  /// Something in it that no drawing has made, if there is any.
-  var otherFile: String? { names.first { !Self.isPicture($0) } }
-
-  /// Makes the folder where it does not exist, and takes the pictures of an earlier drawing out of it.
+  /// Makes the folder where it does not exist.
   ///
   /// - Throws: `InputError` with the system's text.
-  func prepare() throws(InputError) {
+  func make() throws(InputError) {
     if mkdir(path, 0o777) != 0 && errno != EEXIST { throw InputError(systemFault: path) }
-    for name in names where Self.isPicture(name) {
-      if unlink("\(path)/\(name)") != 0 { throw InputError(systemFault: "\(path)/\(name)") }
-    }
   }
 
   /// The file of a picture.
   func file(_ name: String) -> String { "\(path)/\(name).png" }
+
+  /// Pictures of an earlier drawing, which no user should take for one of these.
+  func pictures(besides names: [String]) -> [String] {
+    let own = Set(names.map { "\($0).png" })
+    let all = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
+    return all.filter { Self.isPicture($0) && !own.contains($0) }.sorted()
+  }
 }

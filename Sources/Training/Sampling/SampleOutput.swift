@@ -20,15 +20,17 @@ struct SampleOutput {
 
   /// Writes what the request's output asks for.
   ///
+  /// - Returns: Pictures of an earlier drawing that lie in the same folder.
   /// - Throws: `InputError` where it cannot be written.
-  func write() throws(InputError) {
+  func write() throws(InputError) -> [String] {
     switch request.format {
     case .grid:
       try grid(tiles.flatMap { $0.images }, columns: truths == nil ? nil : gridColumns).write(toPNG: request.output)
-    case .folder: try writeFolder()
+    case .folder: return try writeFolder()
     case .numpy: try writeNumPy()
     case .animation: try writeAnimation()
     }
+    return []
   }
 
   /// A picture with its name.
@@ -99,13 +101,14 @@ struct SampleOutput {
     return grid
   }
 
-  private func writeFolder() throws(InputError) {
-    let folder = SampleFolder(request.output)
-    try folder.prepare()
+  private func writeFolder() throws(InputError) -> [String] {
+    let (folder, tiles) = (SampleFolder(request.output), tiles)
+    try folder.make()
     for tile in tiles {
       try ImageGrid.write(
         tile.images.map(ImageGrid.level(of:)), colors: colors, width: width, toPNG: folder.file(tile.name))
     }
+    return folder.pictures(besides: tiles.map(\.name))
   }
 
   private func writeNumPy() throws(InputError) {

@@ -108,10 +108,6 @@ public struct SampleRequest {
       throw InputError("--output", found: output, expected: "a .png, a .npy or a folder for --kind reconstruct")
     }
     try OutputFile.check(output, isFolder: format == .folder, flag: "--output", overwrites: overwrites)
-    if format == .folder, let other = SampleFolder(output).otherFile {
-      throw InputError(
-        "--output", found: "\(output), where \(other) lies", expected: "a folder of samples, or a new one")
-    }
   }
 
   /// The times that `reconstruct` diffuses to in a model's trajectory.

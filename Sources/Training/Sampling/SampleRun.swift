@@ -52,15 +52,18 @@ public struct SampleRun {
         })
     }
     let seconds = start.duration(to: .now).seconds
-    _ = try communicator.onRankZero("write the samples") {
+    let older = try communicator.onRankZero("write the samples") {
       let truths = pictures.map { $0.flatMap { $0.map { Float($0) / 255 } } }
       if let truths { restore(truths, where: known, in: &results, elements: architecture.imageElements) }
-      try SampleOutput(
+      return try SampleOutput(
         request: request, colors: architecture.colorCount, width: architecture.spatialWidth, times: times,
         truths: truths, results: results
       ).write()
     }
     guard communicator.isRankZero else { return }
+    if let first = older?.first {
+      console.warn("\(request.output): pictures of an earlier drawing lie there too, \(first) among them")
+    }
     if !results.allSatisfy({ $0.samples.allSatisfy(\.isFinite) }) {
       console.warn(
         "\(request.output): some values are not finite: the model has diverged, or the noise is too large for it")
