@@ -16,10 +16,7 @@ import Testing
     func mean(of count: Int, rounds: Int, seed: UInt64) -> StratifiedMean {
       var result = StratifiedMean(imageCount: count)
       let random = CounterRandom(seed: seed, purpose: .evaluationDiffusion, step: 0)
-      func normal(_ index: Int, _ element: Int) -> Double {
-        // Twelve uniforms: normal enough.
-        (0..<12).reduce(-6) { $0 + random.uniform(index: index, element: 12 * element + $1) }
-      }
+      func normal(_ image: Int, _ pair: Int) -> Double { random.normals(index: image, pair: pair)[0] }
       for round in 0..<rounds {
         let times = Evaluation.times(count: count, schedule: schedule, seed: seed, round: round)
         result.add(
@@ -33,7 +30,7 @@ import Testing
 
   @Test(
     "the error is that of the mean: few and many images, the rounds that a bound takes and more",
-    arguments: [(16, 64), (100, 40), (100, 200), (1000, 4), (4000, 1)])
+    arguments: [(16, 64), (100, 40), (1000, 4), (4000, 1)])
   func calibrated(count: Int, rounds: Int) {
     let population = Population(imageDeviation: 0.5)
     let seeds = 60
