@@ -3,7 +3,7 @@ import Tensors
 /// The map from grey levels to what the network sees: x ← scale·x + shift for x = pixel/255 in [0, 1].
 ///
 /// One pair of numbers for all pixels and colours, from the whole training set; the test set gets the same two
-/// (model.md, "Data").
+/// (MODEL.md, "Data").
 public struct Standardization: Equatable, Sendable {
   /// 1/s, for the standard deviation s of the training set's values in [0, 1].
   public let scale: Double

@@ -5,7 +5,7 @@
 #endif
 
 extension NoiseSchedule {
-  /// J of one image, in bits/pixel: C·(T·mean KL + entropy terms)/ln 2 (model.md, "Objective").
+  /// J of one image, in bits/pixel: C·(T·mean KL + entropy terms)/ln 2 (MODEL.md, "Objective").
   ///
   /// - Parameters:
   ///   - divergence: KL summed over the image's C·H·W elements, in nats, at one drawn t.

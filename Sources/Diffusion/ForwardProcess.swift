@@ -35,7 +35,7 @@ public final class LaneImages {
   }
 }
 
-/// The forward trajectory for lane groups: data to x_t with the posterior's moments (model.md, "Forward process").
+/// The forward trajectory for lane groups: data to x_t with the posterior's moments (MODEL.md, "Forward process").
 public final class ForwardProcess {
   /// The schedule it follows.
   public let schedule: NoiseSchedule

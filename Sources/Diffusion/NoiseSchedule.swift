@@ -6,7 +6,7 @@
 
 /// The noise schedule of the trajectory and everything that depends on t alone, in double precision.
 ///
-/// model.md, "Noise schedule" and "Forward process"; times are 0-based, t = 0 … T-1. The reverse of step 0 is fixed, so
+/// MODEL.md, "Noise schedule" and "Forward process"; times are 0-based, t = 0 … T-1. The reverse of step 0 is fixed, so
 /// posteriors exist for t ≥ 1 only.
 public struct NoiseSchedule: Sendable {
   /// The temporal basis B ∈ R^{nb×T}: bumps whose values at every t add up to 1.
@@ -87,7 +87,7 @@ public struct NoiseSchedule: Sendable {
     self.cumulativeNoise = cumulativeNoise
   }
 
-  /// σ_q² of q(x_{t-1} | x_t, x_0) = β_t·(1 - ᾱ_{t-1})/(1 - ᾱ_t): model.md's 1/λ, its two fractions brought together.
+  /// σ_q² of q(x_{t-1} | x_t, x_0) = β_t·(1 - ᾱ_{t-1})/(1 - ᾱ_t): MODEL.md's 1/λ, its two fractions brought together.
   public func posteriorVariance(at t: Int) -> Double { beta[t] * varianceRatio(at: t) }
 
   /// σ_q.
@@ -121,7 +121,7 @@ public struct NoiseSchedule: Sendable {
   /// h(β_0) - h(1-ᾱ_{T-1}) + h(1) - h(1), in nats: the part of J that no parameter changes.
   public var entropyTerms: Double { 0.5 * (log(beta[0]) - log(cumulativeNoise[trajectoryLength - 1])) }
 
-  /// The value that K - L_null cannot exceed, because the first step is fixed, in bits/pixel (model.md, "Objective").
+  /// The value that K - L_null cannot exceed, because the first step is fixed, in bits/pixel (MODEL.md, "Objective").
   public func ceiling(colors: Int) -> Double { -Double(colors) * entropyTerms / log(2) }
 }
 

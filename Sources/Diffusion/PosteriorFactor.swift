@@ -3,7 +3,7 @@ public import Tensors
 
 /// A function r(x) that every reverse step is multiplied by, so that the trajectory ends in samples of p(x)·r(x).
 ///
-/// Paper section 2.5; model.md, "Sampling". An implementation sees lane groups: `count` elements [C·H·W] of 16 images each,
+/// Paper section 2.5; MODEL.md, "Sampling". An implementation sees lane groups: `count` elements [C·H·W] of 16 images each,
 /// where sample i of the sampler's range is lane i % 16 of group i / 16.
 public protocol PosteriorFactor {
   /// Changes the starting noise x_{T-1} of a group.

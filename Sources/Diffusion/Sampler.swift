@@ -7,7 +7,7 @@ public protocol ReadoutNetwork: AnyObject {
   func readouts(batch: DiffusedBatch, groups: Int, into readouts: FloatBuffer)
 }
 
-/// The reverse trajectory: from noise at t = T-1 down to t = 1, for lane groups of samples (model.md, "Sampling").
+/// The reverse trajectory: from noise at t = T-1 down to t = 1, for lane groups of samples (MODEL.md, "Sampling").
 ///
 /// Sample i depends on the seed and on i alone, not on how many are drawn, in which order, or on which rank.
 public final class Sampler {

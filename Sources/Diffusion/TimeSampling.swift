@@ -1,6 +1,6 @@
 public import Tensors
 
-/// How the times t ∈ {1, …, T-1} of a minibatch are drawn (model.md, "Objective").
+/// How the times t ∈ {1, …, T-1} of a minibatch are drawn (MODEL.md, "Objective").
 public enum TimeSampling: String, Equatable, Sendable, CaseIterable {
   /// One t for the whole minibatch: the reference's recipe.
   case shared

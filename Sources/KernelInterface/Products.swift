@@ -3,7 +3,7 @@
 /// 16 is fixed, not chosen by the CPU, so that every code path adds the same numbers in the same order.
 public let laneCount = 16
 
-/// Slope of the leaky ReLU for negative inputs (model.md, "Network").
+/// Slope of the leaky ReLU for negative inputs (MODEL.md, "Network").
 public let leakyReLUSlope: Float = 0.05
 
 /// What happens to a product's sums before they are stored.

@@ -1,6 +1,6 @@
 import Tensors
 
-/// The sizes of the network and of the trajectory: model.md's table, with the reference's names.
+/// The sizes of the network and of the trajectory: MODEL.md's table, with the reference's names.
 ///
 /// Values are checked by `validate()`; every other type may rely on them.
 public struct Architecture: Equatable, Sendable {

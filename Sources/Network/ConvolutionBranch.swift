@@ -1,7 +1,7 @@
 import KernelInterface
 import Tensors
 
-/// The convolutional branch (model.md, "Network", 1): layers of 3×3 convolutions at one or several resolutions.
+/// The convolutional branch (MODEL.md, "Network", 1): layers of 3×3 convolutions at one or several resolutions.
 ///
 /// Works on one lane group at a time and keeps that group's activations for the backward pass.
 final class ConvolutionBranch {

@@ -1,7 +1,7 @@
 import KernelInterface
 import Tensors
 
-/// The dense branch (model.md, "Network", 2): fully connected layers with a leaky ReLU after every one.
+/// The dense branch (MODEL.md, "Network", 2): fully connected layers with a leaky ReLU after every one.
 ///
 /// Runs over all lane groups at once, so that its weights, 97 % of the model, stream through the caches once a pass. The
 /// forward pass works in lanes, [group][features][16]. The backward pass works on rows of features, [image][features]:

@@ -2,7 +2,7 @@ public import KernelInterface
 public import Tensors
 
 extension ParameterLayout {
-  /// Initial parameters (model.md, "Network"): convolutions N(0, 1/(81·out)), dense matrices orthogonal, biases zero.
+  /// Initial parameters (MODEL.md, "Network"): convolutions N(0, 1/(81·out)), dense matrices orthogonal, biases zero.
   ///
   /// A function of seed and architecture; rank 0 computes it for all, since LAPACK's rounding depends on the CPU.
   public func initialParameters(seed: UInt64, kernels: any KernelSet, openBLAS: OpenBLAS) -> FloatBuffer {

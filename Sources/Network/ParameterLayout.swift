@@ -6,7 +6,7 @@
 public struct ParameterLayout: Equatable, Sendable {
   /// One parameter tensor.
   public struct Entry: Equatable, Sendable {
-    /// Its name in checkpoints (design.md, "Checkpoint").
+    /// Its name in checkpoints (FORMATS.md, "Checkpoint").
     public let name: String
     /// Its shape, row-major: `[out, in, 3, 3]`, `[out, in]` or `[out]`.
     public let shape: [Int]

@@ -3,7 +3,7 @@ import Tensors
 
 /// The last per-pixel layer and the temporal readout as one linear map.
 ///
-/// model.md computes Z = W·h + b with 2·C·nb values a pixel, then m and g as Z's combinations with y_t = B[:, t]. Once t is
+/// MODEL.md computes Z = W·h + b with 2·C·nb values a pixel, then m and g as Z's combinations with y_t = B[:, t]. Once t is
 /// known, (W·y_t)·h + b·y_t needs 2·C values only. Every lane has its own t, so the combined weights are lane vectors.
 final class TemporalReadout {
   /// 2·C: for each colour the mean's readout m, then the variance's readout g.

@@ -1,7 +1,7 @@
 import KernelInterface
 import Tensors
 
-/// The upper branch (model.md, "Network", 4) with the temporal readout: the same small network for every pixel.
+/// The upper branch (MODEL.md, "Network", 4) with the temporal readout: the same small network for every pixel.
 ///
 /// It runs row by row, forward and backward at once in training, so that everything between the features and their
 /// gradient stays in the L1 and L2 caches.

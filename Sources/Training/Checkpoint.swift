@@ -4,7 +4,7 @@ public import Tensors
 
 /// What a checkpoint says beside its tensors: all that a run needs to go on bit for bit, or a sample to be drawn.
 ///
-/// The file is safetensors (design.md, "Checkpoint"). A run's state is a list of buffers laid out by `ParameterLayout`,
+/// The file is safetensors (FORMATS.md, "Checkpoint"). A run's state is a list of buffers laid out by `ParameterLayout`,
 /// each with the prefix of its tensors' names: `""` for the parameters, `optimizer.` for the mean of squared gradients,
 /// `optimizer.first_moment.` for Adam's mean gradient, `average.` for averaged parameters.
 public struct Checkpoint: Equatable, Sendable {

@@ -38,7 +38,7 @@ public struct Configuration: Equatable, Sendable {
     public var isStrict = false
   }
 
-  /// The recipe (model.md, "Training recipe").
+  /// The recipe (MODEL.md, "Training recipe").
   public struct Training: Equatable, Sendable {
     /// Images of a minibatch, over all ranks.
     public var batchSize = 512

@@ -22,7 +22,7 @@ struct ConfigurationBuilder {
   func finished() throws(InputError) -> Configuration {
     var finished = configuration
     if subjects[ConfigurationKey.warmupSteps] == nil, finished.training.optimizer == .adam {
-      // model.md, "Beyond the reference": Adam's first steps are as long as its rate, whatever the gradient.
+      // MODEL.md, "Beyond the reference": Adam's first steps are as long as its rate, whatever the gradient.
       finished.training.warmupSteps = 50
     }
     var model = finished.model

@@ -1,6 +1,6 @@
 internal import Foundation
 
-/// The learning rate as a function of where a run stands (model.md, "Training recipe").
+/// The learning rate as a function of where a run stands (MODEL.md, "Training recipe").
 public struct LearningRate: Equatable, Sendable {
   private let start: Double
   private let decay: Double

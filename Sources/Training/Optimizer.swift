@@ -12,7 +12,7 @@ public enum OptimizerRule: String, Equatable, Sendable, CaseIterable {
 
 /// Updates parameters from gradients, tensor by tensor, and keeps the state that this needs.
 ///
-/// A tensor whose gradient has a non-finite element counts as having a zero gradient in that step (model.md, "Training
+/// A tensor whose gradient has a non-finite element counts as having a zero gradient in that step (MODEL.md, "Training
 /// recipe"): the parameter stays, the moments decay. The decision falls on the summed gradient, so it is the same on all
 /// ranks.
 public final class Optimizer {

@@ -2,7 +2,7 @@ internal import Datasets
 public import Foundation
 public import Tensors
 
-/// Where a run writes: the paths in its folder (design.md, "Run folder"), and what is done with the folder as a whole.
+/// Where a run writes: the paths in its folder (FORMATS.md, "Run folder"), and what is done with the folder as a whole.
 ///
 /// A value without any hold on the folder; `create` and `reopen` give the lock that keeps other runs out, on rank 0.
 public struct RunFolder: Equatable, Sendable {

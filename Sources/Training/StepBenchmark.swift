@@ -8,7 +8,7 @@ internal import Tensors
 
 /// Times training steps on random images: what a run would do, without data, log and files.
 public struct StepBenchmark {
-  /// What was measured; the keys of `dpm-benchmark --json` (design.md, "Command lines").
+  /// What was measured; the keys of `dpm-benchmark --json` (FORMATS.md, "Measurements").
   public struct Result: Encodable, Sendable {
     /// The data set whose images' shape was taken.
     public var config: String

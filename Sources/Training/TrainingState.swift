@@ -53,7 +53,7 @@ public final class TrainingState {
     }
   }
 
-  /// The buffers of the state with the prefix of their tensors' names in checkpoints (design.md, "Checkpoint").
+  /// The buffers of the state with the prefix of their tensors' names in checkpoints (FORMATS.md, "Checkpoint").
   public var buffers: [(prefix: String, buffer: FloatBuffer)] {
     var buffers = [(prefix: "", buffer: parameters), (prefix: "optimizer.", buffer: optimizer.meanSquare)]
     if optimizer.rule == .adam { buffers.append((prefix: "optimizer.first_moment.", buffer: optimizer.firstMoment)) }

@@ -4,7 +4,7 @@ import Testing
 
 extension CommandTests {
   @Suite struct TrainingRunTests {
-    @Test("a run learns, prints its lines, and leaves everything that design.md promises")
+    @Test("a run learns, prints its lines, and leaves everything that FORMATS.md promises")
     func wholeRun() throws {
       let small = try SmallRun()
       let result = try small.train("whole", ["--epochs", "4", "--lr", "3e-3"])

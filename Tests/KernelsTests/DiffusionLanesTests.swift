@@ -3,7 +3,7 @@ import KernelInterface
 import Tensors
 import Testing
 
-/// The objective, its gradient and the reverse step against model.md's formulas, in double precision.
+/// The objective, its gradient and the reverse step against MODEL.md's formulas, in double precision.
 @Suite struct DiffusionLanesTests {
   private static let length = 1000.0
 
@@ -24,7 +24,7 @@ import Testing
     return (table, beta, ratio)
   }
 
-  /// KL of one element by model.md: σ_θ from the logit, means a distance √β·(r - m) apart.
+  /// KL of one element by MODEL.md: σ_θ from the logit, means a distance √β·(r - m) apart.
   private func divergence(_ m: Double, _ g: Double, _ r: Double, beta: Double, ratio: Double) -> Double {
     let variance = 1 / (1 + exp(-(g / Self.length.squareRoot() + log(beta / (1 - beta)))))
     let posterior = ratio * beta
@@ -32,7 +32,7 @@ import Testing
     return 0.5 * log(variance / posterior) + (posterior + distance) / (2 * variance) - 0.5
   }
 
-  @Test("objective and gradients equal model.md's", arguments: kernelNames)
+  @Test("objective and gradients equal MODEL.md's", arguments: kernelNames)
   func objective(_ name: String) throws {
     let (coefficients, beta, ratio) = table()
     let columns = 9
@@ -62,7 +62,7 @@ import Testing
     #expect(relativeError(divergences, expected) < 1e-6)
   }
 
-  @Test("the reverse step's moments equal model.md's", arguments: kernelNames)
+  @Test("the reverse step's moments equal MODEL.md's", arguments: kernelNames)
   func moments(_ name: String) throws {
     let (coefficients, beta, _) = table()
     let mean = randomBuffer(5 * laneCount, seed: 4)

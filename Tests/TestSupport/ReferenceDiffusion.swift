@@ -1,6 +1,6 @@
 import Foundation
 
-/// The diffusion process of model.md, formula by formula in double precision.
+/// The diffusion process of MODEL.md, formula by formula in double precision.
 ///
 /// What the library's arrangements of the same formulas are tested against. Nothing is rearranged for speed or against
 /// cancellation: double precision has digits to spare. Images are [C][H][W], times 0-based.
@@ -14,7 +14,7 @@ public struct ReferenceDiffusion {
   /// ᾱ_t = Π_{s≤t} (1 - β_s).
   public let cumulativeAlpha: [Double]
 
-  /// Follows model.md, "Noise schedule".
+  /// Follows MODEL.md, "Noise schedule".
   ///
   /// - Parameters:
   ///   - firstStepBeta: `step1_beta`.
@@ -126,7 +126,7 @@ public struct ReferenceDiffusion {
   }
 }
 
-/// A function r(x) that the reverse steps are multiplied by (model.md, "Sampling").
+/// A function r(x) that the reverse steps are multiplied by (MODEL.md, "Sampling").
 public enum ReferenceFactor {
   /// r = 1.
   case none

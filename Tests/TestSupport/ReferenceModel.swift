@@ -31,7 +31,7 @@ public struct ObjectiveGradient {
   }
 }
 
-/// The whole model of model.md in double precision, one image at a time, in plain loops: what the network's kernels are
+/// The whole model of MODEL.md in double precision, one image at a time, in plain loops: what the network's kernels are
 /// tested against.
 ///
 /// Shares nothing with the library but `Architecture`, the list of sizes. Written to be read, not to be fast.

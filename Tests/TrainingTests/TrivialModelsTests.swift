@@ -35,7 +35,7 @@ import Testing
   }
 
   @Test(
-    "MNIST: 2.23 and 3.06 bits/pixel, as model.md has them",
+    "MNIST: 2.23 and 3.06 bits/pixel, as MODEL.md has them",
     .enabled(if: ProcessInfo.processInfo.environment["DPM_DATA_DIR"] != nil, "DPM_DATA_DIR is not set"))
   func mnist() throws {
     let data = try TrainingData.load(.mnist, from: ProcessInfo.processInfo.environment["DPM_DATA_DIR"])
@@ -47,7 +47,7 @@ import Testing
   }
 
   @Test(
-    "CIFAR-10: 0.07 and 10.15 bits/pixel, as model.md has them",
+    "CIFAR-10: 0.07 and 10.15 bits/pixel, as MODEL.md has them",
     .enabled(if: ProcessInfo.processInfo.environment["DPM_DATA_DIR"] != nil, "DPM_DATA_DIR is not set"))
   func cifar10() throws {
     let data = try TrainingData.load(.cifar10, from: ProcessInfo.processInfo.environment["DPM_DATA_DIR"])

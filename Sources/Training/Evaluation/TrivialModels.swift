@@ -10,7 +10,7 @@ public import Tensors
 /// What models without any learning reach on the same data: a bound means something only beside them.
 ///
 /// Gaussians fitted to the training set, with the test set's mean log-likelihood above that of N(0, I); all in bits/pixel of
-/// the standardized, dequantized data (model.md, "Objective").
+/// the standardized, dequantized data (MODEL.md, "Objective").
 public struct TrivialModels: Equatable, Sendable {
   /// One Gaussian for each value of a pixel, independent of the others.
   public var independentPixels: Double
