@@ -20,13 +20,15 @@ def single(number):
     return struct.unpack("<f", struct.pack("<f", number))[0]
 
 
-def check_scalars(events, lines):
+def check_scalars(events, lines, untrained):
     keys = {"objective/training": "train_objective", "objective/test": "test_objective",
             "objective/test_standard_error": "test_standard_error", "optimizer/learning_rate": "learning_rate",
             "optimizer/gradient_norm": "gradient_norm", "optimizer/update_ratio": "update_ratio",
             "speed/images_per_second": "images_per_second",
             "speed/exposed_communication_seconds": "exposed_communication_seconds"}
-    expected = {tag: [(line["step"], line[key]) for line in lines] for tag, key in keys.items()}
+    # Of the untrained network there is a test bound alone.
+    expected = {tag: [(line["step"], line[key]) for line in ([untrained] if key.startswith("test") else []) + lines]
+                for tag, key in keys.items()}
     for group, key in [("gradient_norm", "layer_gradient_norms"), ("update_ratio", "layer_update_ratios")]:
         for layer in lines[0][key]:
             expected[f"{group}/{layer}"] = [(line["step"], line[key][layer]) for line in lines]
@@ -61,9 +63,10 @@ def main():
     check(len(files) == 2, f"{len(files)} event files of two sessions")
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     check([line["epoch"] for line in lines] == [1, 2, 3, 4], "metrics.jsonl does not have four epochs")
+    untrained = json.loads((run / "figures/epoch-0000/metrics.jsonl").read_text())
     events = EventAccumulator(str(run), size_guidance={"images": 0, "scalars": 0})
     events.Reload()
-    print(f"TensorBoard reads {check_scalars(events, lines)} curves and {check_pictures(events, run, lines)} kinds of pictures "
+    print(f"TensorBoard reads {check_scalars(events, lines, untrained)} curves and {check_pictures(events, run, lines)} kinds of pictures "
           f"of {len(lines)} epochs from {len(files)} files")
 
 
