@@ -60,6 +60,11 @@ extension Communicator {
     try reduce([value], .maximum, cmpi_maximum)[0]
   }
 
+  /// The largest of all ranks' values, element by element.
+  public func maximum(of values: [Double]) throws(CollectiveError) -> [Double] {
+    try reduce(values, .maximum, cmpi_maximum)
+  }
+
   /// The smallest of all ranks' values.
   public func minimum(of value: Int) throws(CollectiveError) -> Int {
     try reduce([value], .minimum, cmpi_minimum)[0]

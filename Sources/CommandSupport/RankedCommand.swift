@@ -90,7 +90,7 @@ extension RankedCommand {
   /// Says what is wrong with the command line; of flags with the usage below it.
   private static func report(_ error: any Error) {
     guard !(error is InputError) else { return Terminal.report(error: "\(error)") }
-    FileHandle.standardError.write(Data("\(fullMessage(for: error))\n".utf8))
+    StandardError.write("\(fullMessage(for: error))\n")
   }
 
   /// Runs the body; errors that all ranks share are told once, those of a single rank end the job.

@@ -163,7 +163,7 @@ public struct StepBenchmark {
     let means =
       try communicator.sum([computing.reduce(0, +), (step.communicationTime.exposed - before.time.exposed)])
       .map { $0 / Double(steps) / Double(communicator.rankCount) }
-    let slowest = try computing.reduce(0) { $0 + (try communicator.maximum(of: $1)) } / Double(steps)
+    let slowest = try communicator.maximum(of: computing).reduce(0, +) / Double(steps)
     let sent = [Double(step.bytesSent - before.bytes) / Double(steps) / Double(communicator.rankCount)]
     let report = try HostReport(communicator, threads: threads)
     let peak = try communicator.minimum(of: PeakRate.gigaflops(kernels))

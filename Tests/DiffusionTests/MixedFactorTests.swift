@@ -4,14 +4,18 @@ import Tensors
 import Testing
 
 @Suite struct MixedFactorTests {
-  @Test("samples of several kinds in one batch have the bits that each kind alone gives them")
-  func mixing() throws {
+  private func sampler() throws -> Sampler {
     let kernels = try #require(KernelChoice.available().last)
     let process = ForwardProcess(
       schedule: NoiseSchedule(trajectoryLength: 30, temporalBasisCount: 4, firstStepBeta: 0.001), scale: 1, shift: 0,
       elements: 64, seed: 3, kernels: kernels)
-    let sampler = Sampler(
+    return Sampler(
       forwardProcess: process, network: NoiseNetwork(), colors: 1, width: 8, capacity: 40, kernels: kernels)
+  }
+
+  @Test("samples of several kinds in one batch have the bits that each kind alone gives them")
+  func mixing() throws {
+    let sampler = try sampler()
     func draw(_ samples: [Int], _ factor: (any PosteriorFactor)?) -> [Float] {
       var result: [Float] = []
       sampler.sample(samples, seed: 7, factor: factor, wants: { $0 == 0 }) { _, images in result = images }
@@ -47,12 +51,7 @@ import Testing
 
   @Test("samples may share a start: one noisy picture, several that could lie under it; what is noisy stays so")
   func sharedStart() throws {
-    let kernels = try #require(KernelChoice.available().last)
-    let process = ForwardProcess(
-      schedule: NoiseSchedule(trajectoryLength: 30, temporalBasisCount: 4, firstStepBeta: 0.001), scale: 1, shift: 0,
-      elements: 64, seed: 3, kernels: kernels)
-    let sampler = Sampler(
-      forwardProcess: process, network: NoiseNetwork(), colors: 1, width: 8, capacity: 16, kernels: kernels)
+    let sampler = try sampler()
     let images = FloatBuffer(count: 64 * laneCount)
     images.fill(0.5)
     func visits(_ starts: [Int]?, areNoisy: Bool) -> [[Float]] {

@@ -27,6 +27,10 @@ public struct BoundEvaluation {
     /// 0 where every t was computed.
     var rounds = 0
     var steps: StepStatistics
+
+    init(_ schedule: NoiseSchedule, _ shape: ImageShape) {
+      steps = StepStatistics(schedule: schedule, colors: shape.colors, pixels: shape.height * shape.width)
+    }
   }
 
   /// Evaluates; collective, with the same result on any number of ranks.
@@ -57,7 +61,10 @@ public struct BoundEvaluation {
     return try request.splits.map { split in
       let dataset = split == .test ? host.data.test : host.data.train
       let count = min(dataset.count, request.images ?? dataset.count)
-      let trivial = fit?.models(on: dataset, count: count)
+      let trivial =
+        try communicator.onRankZero("evaluate the trivial models") {
+          fit?.models(on: dataset, count: count)
+        } ?? nil
       let findings = try findings(model, dataset, count, communicator, console)
       let report = report(findings, model, dataset, split, trivial)
       _ = try communicator.onRankZero("write the files") { try write(findings, model, dataset, split, configuration) }
@@ -88,7 +95,7 @@ public struct BoundEvaluation {
     _ terms: BoundTerms, _ shape: ImageShape, _ communicator: Communicator, _ console: RunConsole
   ) throws -> Findings {
     let (schedule, pixels) = (terms.schedule, shape.height * shape.width)
-    var findings = Findings(steps: StepStatistics(schedule: schedule, colors: shape.colors, pixels: pixels))
+    var findings = Findings(schedule, shape)
     var divergences = [Double](repeating: 0, count: terms.count)
     let steps = schedule.trajectoryLength - 1
     for time in 1...steps {
@@ -110,7 +117,7 @@ public struct BoundEvaluation {
     _ terms: BoundTerms, _ shape: ImageShape, _ communicator: Communicator, _ console: RunConsole
   ) throws -> Findings {
     let (schedule, pixels) = (terms.schedule, shape.height * shape.width)
-    var findings = Findings(steps: StepStatistics(schedule: schedule, colors: shape.colors, pixels: pixels))
+    var findings = Findings(schedule, shape)
     var mean = StratifiedMean(imageCount: terms.count)
     let fewest = StratifiedMean.rounds(imageCount: terms.count, trajectoryLength: schedule.trajectoryLength)
     var isOver = false
@@ -134,13 +141,15 @@ public struct BoundEvaluation {
   private func isWorthAnotherRound(
     _ mean: StratifiedMean, _ communicator: Communicator, _ console: RunConsole
   ) -> Bool {
-    guard let wanted = request.standardError, mean.standardError > wanted, mean.mean.isFinite else { return false }
+    guard let wanted = request.standardError, mean.mean.isFinite else { return false }
+    let error = mean.standardError
+    guard error > wanted else { return false }
     let imagesError = mean.rounds < Self.tellingRounds ? 0 : mean.imagesError
     let isHopeless = imagesError > wanted
     guard isHopeless || mean.rounds >= Self.mostRounds else { return true }
     if communicator.isRankZero {
       console.warn(
-        "--standard-error: \(wanted), reached \(String(format: "%.4f", mean.standardError)) in \(mean.rounds) rounds; "
+        "--standard-error: \(wanted), reached \(String(format: "%.4f", error)) in \(mean.rounds) rounds; "
           + (isHopeless
             ? "\(mean.imageCount) images differ so much that \(String(format: "%.4f", imagesError)) would remain"
             : "more would take too long"))
