@@ -6,49 +6,44 @@
 
 /// Memory for numbers: the one owner of every array that kernels read or write.
 ///
-/// Zeroed, aligned to cache lines (to huge pages from 2 MiB on: a step touches hundreds of MiB, and with 4 KiB pages
-/// its TLB misses cost more than its transforms), freed with the last reference. Large buffers take no memory where nothing
-/// was ever written: a rank's buffer of moments costs what the rank owns of it.
+/// Zeroed, aligned to cache lines, freed with the last reference, and in huge pages from 4 KiB on, small ones side by side: a
+/// step touches hundreds of MiB, and 64 positions of a transformed tile as many small pages; with 4 KiB pages its TLB misses
+/// cost more than its transforms. Large buffers take no memory where nothing was ever written: a rank's buffer of moments
+/// costs what the rank owns of it.
 public final class AlignedBuffer<Element: BitwiseCopyable> {
   /// Number of elements.
   public let count: Int
   /// The first element.
   public let pointer: UnsafeMutablePointer<Element>
-  /// What a large buffer has mapped; nil where it comes from malloc.
-  private let mapping: UnsafeMutableRawBufferPointer?
+  /// What holds the memory; nil where it comes from malloc.
+  private let pages: HugePages?
 
   /// Allocates `count` zeroed elements.
   public init(count: Int) {
     precondition(count >= 0, "a buffer has no negative size")
     self.count = count
     let bytes = max(64, (count * MemoryLayout<Element>.stride + 63) / 64 * 64)
-    if bytes >= hugePageBytes {
-      // One huge page more, to begin at a multiple of one.
-      let length = bytes + hugePageBytes
-      guard
-        let start = mmap(nil, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), start != MAP_FAILED
-      else { preconditionFailure("out of memory: \(bytes) bytes") }
-      mapping = UnsafeMutableRawBufferPointer(start: start, count: length)
-      let aligned = start.alignedUp(toMultipleOf: hugePageBytes)
-      madvise(aligned, bytes, MADV_HUGEPAGE)
-      pointer = aligned.bindMemory(to: Element.self, capacity: count)
+    let memory: UnsafeMutableRawPointer?
+    if bytes >= HugePages.pageBytes {
+      let pages = HugePages(bytes: bytes)
+      memory = pages.memory.baseAddress
+      self.pages = pages
+    } else if bytes >= smallestPiece {
+      let piece = HugePages.piece(bytes: bytes)
+      memory = piece.memory.baseAddress
+      pages = piece.pages
     } else {
-      var memory: UnsafeMutableRawPointer?
-      guard posix_memalign(&memory, 64, bytes) == 0, let memory else {
-        preconditionFailure("out of memory: \(bytes) bytes")
-      }
-      memset(memory, 0, bytes)
-      mapping = nil
-      pointer = memory.bindMemory(to: Element.self, capacity: count)
+      var start: UnsafeMutableRawPointer?
+      if posix_memalign(&start, 64, bytes) == 0, let start { memset(start, 0, bytes) }
+      memory = start
+      pages = nil
     }
+    guard let memory else { preconditionFailure("out of memory: \(bytes) bytes") }
+    pointer = memory.bindMemory(to: Element.self, capacity: count)
   }
 
   deinit {
-    if let mapping {
-      munmap(mapping.baseAddress, mapping.count)
-    } else {
-      free(pointer)
-    }
+    if pages == nil { free(pointer) }
   }
 
   /// Gives the memory of all elements outside of `ranges` back to the system where it can be; they may become zero.
@@ -57,7 +52,7 @@ public final class AlignedBuffer<Element: BitwiseCopyable> {
   ///
   /// - Parameter ranges: In any order.
   public func release(outside ranges: [Range<Int>]) {
-    guard mapping != nil else { return }
+    guard count * MemoryLayout<Element>.stride >= HugePages.pageBytes else { return }
     var holes: [UnsafeMutableRawBufferPointer] = []
     var start = 0
     for range in ranges.sorted(by: { $0.lowerBound < $1.lowerBound }) {
@@ -100,7 +95,8 @@ public final class AlignedBuffer<Element: BitwiseCopyable> {
   public func digest() -> String { Digest.hexadecimal(of: UnsafeRawBufferPointer(elements)) }
 }
 
-private let hugePageBytes = 2 << 20
+/// Bytes from which on a small buffer is a piece of huge pages.
+private let smallestPiece = 4096
 
 /// A buffer of 32-bit floats.
 public typealias FloatBuffer = AlignedBuffer<Float>

@@ -1,0 +1,46 @@
+internal import Synchronization
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#endif
+
+/// Zeroed memory in huge pages where the system has them, given back with the last reference.
+final class HugePages {
+  static let pageBytes = 2 << 20
+
+  /// Begins at a multiple of a huge page.
+  let memory: UnsafeMutableRawBufferPointer
+  private let mapping: UnsafeMutableRawBufferPointer
+
+  /// Maps `bytes` bytes; what is never written takes no memory.
+  init(bytes: Int) {
+    // One huge page more, to begin at a multiple of one.
+    let length = bytes + Self.pageBytes
+    guard
+      let start = mmap(nil, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), start != MAP_FAILED
+    else { preconditionFailure("out of memory: \(bytes) bytes") }
+    mapping = UnsafeMutableRawBufferPointer(start: start, count: length)
+    memory = UnsafeMutableRawBufferPointer(start: start.alignedUp(toMultipleOf: Self.pageBytes), count: bytes)
+    madvise(memory.baseAddress, bytes, MADV_HUGEPAGE)
+  }
+
+  deinit { munmap(mapping.baseAddress, mapping.count) }
+
+  /// A piece of huge pages that other pieces share: the small buffers of a model lie side by side in few of them.
+  ///
+  /// - Returns: `bytes` zeroed bytes, aligned to cache lines, and the pages that hold them.
+  static func piece(bytes: Int) -> (memory: UnsafeMutableRawBufferPointer, pages: HugePages) {
+    begun.withLock { begun in
+      let taken = (bytes + 63) / 64 * 64
+      let (pages, used) =
+        begun.flatMap { $0.used + taken <= $0.pages.memory.count ? $0 : nil } ?? (HugePages(bytes: 8 * pageBytes), 0)
+      begun = (pages, used + taken)
+      return (UnsafeMutableRawBufferPointer(rebasing: pages.memory[used..<used + taken]), pages)
+    }
+  }
+
+  /// The pages that the next piece is cut from, and how many bytes of them are taken.
+  private static let begun = Mutex<(pages: HugePages, used: Int)?>(nil)
+}
