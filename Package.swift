@@ -29,6 +29,8 @@ let strict: [SwiftSetting] = [
   .enableUpcomingFeature("ExistentialAny"),
   .enableUpcomingFeature("MemberImportVisibility"),
 ]
+// Tests look into these; in release builds too, so that they run on the very programs that users build.
+let tested = strict + [.unsafeFlags(["-enable-testing"], .when(configuration: .release))]
 
 var kernelTargets: [Target] = [
   .target(
@@ -82,23 +84,23 @@ let package = Package(
     .target(name: "KernelInterface", swiftSettings: strict + [.unsafeFlags(["-Ounchecked"])]),
   ] + kernelTargets + [
     .target(
-      name: "Tensors", dependencies: ["CPlatform", "CZlib", "KernelInterface"] + kernelModules, swiftSettings: strict),
-    .target(name: "Datasets", dependencies: ["CGLib", "CTransfer", "CZlib", "Tensors"], swiftSettings: strict),
+      name: "Tensors", dependencies: ["CPlatform", "CZlib", "KernelInterface"] + kernelModules, swiftSettings: tested),
+    .target(name: "Datasets", dependencies: ["CGLib", "CTransfer", "CZlib", "Tensors"], swiftSettings: tested),
     .target(name: "Diffusion", dependencies: ["KernelInterface", "Tensors"], swiftSettings: strict),
-    .target(name: "Collectives", dependencies: ["CMPI", "Tensors"], swiftSettings: strict),
-    .target(name: "Pictures", dependencies: ["CCairo", "CGif", "CPicture", "Tensors"], swiftSettings: strict),
-    .target(name: "Figures", dependencies: ["CCairo", "Tensors"], swiftSettings: strict),
+    .target(name: "Collectives", dependencies: ["CMPI", "Tensors"], swiftSettings: tested),
+    .target(name: "Pictures", dependencies: ["CCairo", "CGif", "CPicture", "Tensors"], swiftSettings: tested),
+    .target(name: "Figures", dependencies: ["CCairo", "Tensors"], swiftSettings: tested),
     .target(
       name: "Reports", dependencies: ["Tensors"],
       resources: [
         .embedInCode("Page/report.html"), .embedInCode("Page/report.css"), .embedInCode("Page/report.js"),
-      ], swiftSettings: strict),
-    .target(name: "Network", dependencies: ["KernelInterface", "Tensors", "Diffusion"], swiftSettings: strict),
+      ], swiftSettings: tested),
+    .target(name: "Network", dependencies: ["KernelInterface", "Tensors", "Diffusion"], swiftSettings: tested),
     .target(
       name: "Training",
       dependencies: [
         "CZlib", "Tensors", "Datasets", "Diffusion", "Collectives", "Figures", "Reports", "Network", "Pictures", "Yams",
-      ], swiftSettings: strict),
+      ], swiftSettings: tested),
     .target(
       name: "CommandSupport",
       dependencies: [
@@ -127,7 +129,7 @@ let package = Package(
       dependencies: [
         "Collectives", "CommandSupport", "Figures", "Tensors", "Training",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
-      ], swiftSettings: strict),
+      ], swiftSettings: tested),
     .executableTarget(
       name: "dpm-benchmark",
       dependencies: [

@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-extension CommandTests {
+extension MeasurementTests {
   @Suite struct BenchmarkTests {
     /// A small model of MNIST's shape.
     private static let small =

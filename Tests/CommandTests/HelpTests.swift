@@ -29,7 +29,7 @@ extension InputTests {
       let help = try help(name)
       let file = "docs/help/\(name).txt"
       let documented = try String(contentsOf: Self.root.appendingPathComponent(file), encoding: .utf8)
-      #expect(help == documented, "after a change: COLUMNS=80 .build/debug/\(name) --help >\(file)")
+      #expect(help == documented, "after a change: COLUMNS=80 .build/release/\(name) --help >\(file)")
       let lines = help.split(separator: "\n", omittingEmptySubsequences: false)
       let first = try #require(lines.firstIndex { $0 == "Examples:" })
       #expect(first <= 3 && lines[first + 1].contains(name))

@@ -4,7 +4,7 @@ import Testing
 
 @testable import dpm_scaling
 
-extension CommandTests {
+extension MeasurementTests {
   @Suite struct ScalingTests {
     /// A model that steps in milliseconds.
     private static let small = [

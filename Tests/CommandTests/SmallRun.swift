@@ -4,12 +4,18 @@ import Tensors
 import Testing
 
 /// Tests that start the built commands; one at a time, since each wants all cores.
+///
+/// Some have suites of their own, also one at a time (`FaultTests`): what waits leaves cores to the others, and none is left
+/// to run alone at the end.
 @Suite(.serialized) struct CommandTests {}
 
 /// Tests of what commands are given: flags, files, folders, downloads.
 ///
 /// They begin many programs that soon end, and so fill what others leave of the cores.
 @Suite(.serialized) struct InputTests {}
+
+/// Tests of the commands that measure.
+@Suite(.serialized) struct MeasurementTests {}
 
 /// A data set of 300 small images and a model that trains on it in a moment.
 final class SmallRun {
