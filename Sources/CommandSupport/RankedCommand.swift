@@ -2,6 +2,7 @@ public import ArgumentParser
 public import Collectives
 import Foundation
 import Tensors
+import Training
 
 /// A command that runs on every rank of a job: options in, one body, one exit status.
 ///
@@ -14,6 +15,8 @@ public protocol RankedCommand: ParsableCommand {
   func plan() throws -> Plan
   /// Longest wait of a rank in one operation before it ends the job.
   static func timeout(of plan: Plan) -> Duration
+  /// Whether ranks must have been given the same options, word for word; not where `run` compares what they mean.
+  static var comparesOptions: Bool { get }
   /// Does the work on one rank, together with the others.
   ///
   /// What it throws, all ranks throw (`Communicator.agree`); faults of a single rank's own end the job.
@@ -25,6 +28,8 @@ public protocol RankedCommand: ParsableCommand {
 extension RankedCommand {
   /// Five minutes: longer than what one rank does while the others wait, but for very slow disks.
   public static func timeout(of plan: Plan) -> Duration { .seconds(300) }
+
+  public static var comparesOptions: Bool { true }
 
   /// Parses the command line, runs the command, and exits.
   public static func start() -> Never {
@@ -96,6 +101,11 @@ extension RankedCommand {
   /// Runs the body; errors that all ranks share are told once, those of a single rank end the job.
   private static func runAgreeing(_ plan: Plan, on communicator: Communicator) throws -> Int32 {
     do {
+      if comparesOptions {
+        try communicator.requireSameOnAllRanks([
+          ("version", DPM.build), ("the command line", CommandLine.arguments.dropFirst().joined(separator: " ")),
+        ])
+      }
       return try run(plan, on: communicator)
     } catch {
       let status = ExitStatus.status(of: error)

@@ -105,10 +105,15 @@ final class RunReport {
     }
   }
 
+  /// With its sign, which NaN has too, by chance.
+  private static func text(_ objective: Double) -> String {
+    objective.isNaN ? "nan" : String(format: "%+.4f", objective)
+  }
+
   func showProgress(epoch: Int, minibatch: Int, of minibatches: Int) {
     voice.progress(Double(minibatch) / Double(minibatches)) {
       let objective = state.epochObjectiveSum / Double(max(1, state.epochImages))
-      return "epoch \(epoch + 1)/\(configuration.training.epochs)  " + String(format: "%+.4f bits/pixel", objective)
+      return "epoch \(epoch + 1)/\(configuration.training.epochs)  \(Self.text(objective)) bits/pixel"
     }
   }
 
@@ -150,8 +155,8 @@ final class RunReport {
     let total = try communicator.maximum(of: communicating)
     try notePage(waiting: waiting, communicating: communicating)
     let epochs = configuration.training.epochs
-    var line = "epoch \(epoch)/\(epochs)  " + String(format: "%+.4f bits/pixel", objective)
-    if let lastObjective { line += String(format: " (%+.4f)", objective - lastObjective) }
+    var line = "epoch \(epoch)/\(epochs)  \(Self.text(objective)) bits/pixel"
+    if let lastObjective { line += " (\(Self.text(objective - lastObjective)))" }
     line += String(format: "  %.0f images/s  %.1f s", imagesPerSecond, epochSeconds)
     if communicator.rankCount > 1 {
       line += String(format: "  communication %.1f s, %.1f s of it waiting", total, exposed)
@@ -238,10 +243,10 @@ final class RunReport {
     pending?.testStandardError = bound.standardError
     let seconds = start.duration(to: .now).seconds
     display?.page.phases.evaluating += seconds
+    let error = bound.standardError.isNaN ? "" : String(format: " ± %.4f", bound.standardError)
     voice.line(
-      String(
-        format: "         test %+.4f ± %.4f bits/pixel on %d images  %.1f s", bound.objective, bound.standardError,
-        bound.images, seconds))
+      "         test \(Self.text(bound.objective))\(error) bits/pixel on \(bound.images) images  "
+        + String(format: "%.1f s", seconds))
     if !bound.objective.isFinite { voice.warn("epoch \(epoch): the test bound is not finite") }
     try placeBound(bound.objective)
     guard epoch == 0 else { return }
@@ -379,7 +384,7 @@ final class RunReport {
     var parts = ["\(reason) in \(ClockTime.text(runStart.duration(to: .now).seconds))"]
     if trainedSeconds > 0 { parts.append(String(format: "%.0f images/s", Double(trainedImages) / trainedSeconds)) }
     let objective = state.epochImages > 0 ? state.epochObjectiveSum / Double(state.epochImages) : lastObjective
-    if let objective { parts.append(String(format: "last objective %+.4f bits/pixel", objective)) }
+    if let objective { parts.append("last objective \(Self.text(objective)) bits/pixel") }
     parts.append(checkpoint.map { "a checkpoint is written: \($0)" } ?? "all in \(run.folder.path)")
     voice.line(parts.joined(separator: ", "))
     guard checkpoint != nil else { return }

@@ -184,6 +184,9 @@ struct TrainCommand: RankedCommand {
     return FileManager.default.fileExists(atPath: folder.configurationPath) ? folder.configurationPath : nil
   }
 
+  /// Settings come from files and the environment too, and are compared one by one.
+  static var comparesOptions: Bool { false }
+
   static func timeout(of plan: Plan) -> Duration { .seconds(plan.configuration.distributed.timeout) }
 
   static func run(_ plan: Plan, on communicator: Communicator) throws -> Int32 {

@@ -117,6 +117,18 @@ import Testing
     #expect(!FileManager.default.fileExists(atPath: small.path("runs")))
   }
 
+  @Test("ranks that were asked for different samples, bounds or measurements say so at once")
+  func differentRequests() throws {
+    let small = try SmallRun()
+    try #require(try small.train("run", ["--epochs", "1"]).status == 0)
+    for (name, flag) in [("dpm-sample", "--seed"), ("dpm-evaluate", "--seed"), ("dpm-benchmark", "--steps")] {
+      let common = [try builtExecutable(name)] + (name == "dpm-benchmark" ? [] : [small.path("runs/run")])
+      try fails(
+        common + [flag, "1"], common + [flag, "2"],
+        saying: "error: the command line differs between ranks: ", "\(flag) 1 on rank 0 (", "\(flag) 2 on rank 1 (")
+    }
+  }
+
   @Test("a mistake of one rank alone is told, with the rank and its host", arguments: [0, 1])
   func mistakeOfOne(culprit: Int) throws {
     let small = try SmallRun()

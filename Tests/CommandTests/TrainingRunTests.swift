@@ -84,6 +84,7 @@ extension CommandTests {
         let result = try small.train("run", ["--epochs", "\(epoch)"] + more + resume)
         let warnings = result.errors.split(separator: "\n").filter { $0.contains("test bound") }
         #expect(warnings == ["warning: epoch \(epoch): the test bound is not finite"], "\(result.errors)")
+        #expect(!result.output.contains("-nan") && !result.output.contains("+nan"), "\(result.output)")
         let page = try String(contentsOfFile: small.path("runs/run/report.html"), encoding: .utf8)
         #expect(page.contains(#"{"name":"test J after epoch \#(epoch)","value":"not finite"}"#))
         #expect(page.contains(#"{"name":"this model"}"#) && page.contains(#""name":"ceiling","value":-"#))

@@ -43,7 +43,10 @@ public struct Yardstick: Equatable, Sendable {
   /// Where an objective stands, from the worst to the best: `white noise 0 > a Gaussian a pixel -2.22 > …`.
   func text(placing objective: Double) -> String {
     let own = (y: objective, name: "THIS MODEL")
-    return (levels + [own]).sorted { $0.y > $1.y }.map { "\($0.name) \(String(format: "%.2f", $0.y))" }
+    // What is no number is worse than all others.
+    func height(_ value: Double) -> Double { value.isNaN ? .infinity : value }
+    return (levels + [own]).sorted { height($0.y) > height($1.y) }
+      .map { "\($0.name) \($0.y.isNaN ? "nan" : String(format: "%.2f", $0.y))" }
       .joined(separator: " > ")
   }
 }
