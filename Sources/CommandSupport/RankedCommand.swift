@@ -29,6 +29,7 @@ extension RankedCommand {
   /// Five minutes: longer than what one rank does while the others wait, but for very slow disks.
   public static func timeout(of plan: Plan) -> Duration { .seconds(300) }
 
+  /// They must: most commands are all in their options.
   public static var comparesOptions: Bool { true }
 
   /// Parses the command line, runs the command, and exits.
