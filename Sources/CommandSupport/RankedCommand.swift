@@ -102,11 +102,8 @@ extension RankedCommand {
   /// Runs the body; errors that all ranks share are told once, those of a single rank end the job.
   private static func runAgreeing(_ plan: Plan, on communicator: Communicator) throws -> Int32 {
     do {
-      if comparesOptions {
-        try communicator.requireSameOnAllRanks([
-          ("version", DPM.build), ("the command line", CommandLine.arguments.dropFirst().joined(separator: " ")),
-        ])
-      }
+      let options = [("the command line", CommandLine.arguments.dropFirst().joined(separator: " "))]
+      try communicator.requireSameOnAllRanks([("version", DPM.build)] + (comparesOptions ? options : []))
       return try run(plan, on: communicator)
     } catch {
       let status = ExitStatus.status(of: error)

@@ -30,14 +30,14 @@ final class HugePages {
 
   /// A piece of huge pages that other pieces share: the small buffers of a model lie side by side in few of them.
   ///
+  /// - Parameter bytes: Whole cache lines.
   /// - Returns: `bytes` zeroed bytes, aligned to cache lines, and the pages that hold them.
   static func piece(bytes: Int) -> (memory: UnsafeMutableRawBufferPointer, pages: HugePages) {
     begun.withLock { begun in
-      let taken = (bytes + 63) / 64 * 64
       let (pages, used) =
-        begun.flatMap { $0.used + taken <= $0.pages.memory.count ? $0 : nil } ?? (HugePages(bytes: 8 * pageBytes), 0)
-      begun = (pages, used + taken)
-      return (UnsafeMutableRawBufferPointer(rebasing: pages.memory[used..<used + taken]), pages)
+        begun.flatMap { $0.used + bytes <= $0.pages.memory.count ? $0 : nil } ?? (HugePages(bytes: 8 * pageBytes), 0)
+      begun = (pages, used + bytes)
+      return (UnsafeMutableRawBufferPointer(rebasing: pages.memory[used..<used + bytes]), pages)
     }
   }
 

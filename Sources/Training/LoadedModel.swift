@@ -47,7 +47,7 @@ struct LoadedModel {
       trajectoryLength: model.trajectoryLength, temporalBasisCount: model.temporalBasisCount,
       firstStepBeta: model.firstStepBeta)
     try communicator.requireSameOnAllRanks(
-      [("version", DPM.build)] + checkpoint.configuration.facts
+      checkpoint.configuration.facts
         + [("the checkpoint's step", "\(checkpoint.step)"), ("the parameters' digest", parameters.digest())])
   }
 

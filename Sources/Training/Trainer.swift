@@ -58,7 +58,7 @@ public final class Trainer {
       try KernelChoice.kernels(requested: ProcessInfo.processInfo.environment["DPM_SIMD"])
     }
     try communicator.requireSameOnAllRanks([
-      ("version", DPM.build), ("--resume", resume.description),
+      ("--resume", resume.description),
       ("--dry-run", mode == .rehearsal ? "given" : "not given"),
     ])
     let hostData = try HostData.load(requested, on: communicator, console: console)
