@@ -48,7 +48,7 @@ public struct Product {
   public var outputColumnStride: Int
   /// Rows of weights and outputs.
   public var rows: Int
-  /// Terms of each sum.
+  /// Terms of each sum, at least one.
   public var depth: Int
   /// Columns of inputs and outputs.
   public var columns: Int

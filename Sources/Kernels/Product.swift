@@ -85,11 +85,6 @@ extension VectorKernels {
   }
 }
 
-/// Vectors across a tile and those of a column, as a type: what makes the compiler unroll the tile into registers.
-struct TileWidth<let vectors: Int, let parts: Int> {}
-/// Rows of a tile, as a type.
-struct TileHeight<let rows: Int> {}
-
 /// Vectors across a tile from which on five rows no longer fit the registers.
 #if REGISTERS_32
   private let wideTile = 5
@@ -174,46 +169,33 @@ private func productBlock<let vectors: Int, let parts: Int>(
   of source: Product, _ width: TileWidth<vectors, parts>
 ) {
   var row = rows.lowerBound
+  @inline(__always) func compute<let tileRows: Int>(_ height: TileHeight<tileRows>, isRest: Bool) {
+    // Shallow products lie in the caches: all tiles are one run. Deep ones fetch, tile by tile, what comes next.
+    let step = product.depth < deep ? (rows.upperBound - row) / tileRows * tileRows : tileRows
+    while row + tileRows <= rows.upperBound {
+      let tiles = row..<row + step
+      if product.depth >= deep { prefetch(source, after: tiles, of: rows, depth, next, columns: vectors / parts) }
+      var run = TileRun(rows: tiles, column: column, depth: depth)
+      if column == 0, row == rows.lowerBound, let prefetched = product.prefetched {
+        run.lines = prefetched
+        run.linesPerTile = (product.prefetchedFloats / laneCount * tileRows + step - 1) / step
+      }
+      if isRest { product.computeRest(run, height, width) } else { product.compute(run, height, width) }
+      row += step
+    }
+  }
   #if VECTOR_WIDTH_8 && !REGISTERS_32
     // Six fit too where nothing is left over by five.
-    while vectors == 2 && row + 6 <= rows.upperBound && rows.count % 5 != 0 {
-      if column == 0 { prefetch(product, rows: row..<row + 6) }
-      prefetch(source, after: row..<row + 6, of: rows, depth, next, columns: vectors / parts)
-      productTile(product, row, column, depth, TileHeight<6>(), width)
-      row += 6
-    }
+    if vectors == 2 && rows.count % 5 != 0 { compute(TileHeight<6>(), isRest: false) }
   #endif
   #if VECTOR_WIDTH_16 || VECTOR_WIDTH_8
-    while vectors < wideTile && row + 5 <= rows.upperBound {
-      if column == 0 { prefetch(product, rows: row..<row + 5) }
-      prefetch(source, after: row..<row + 5, of: rows, depth, next, columns: vectors / parts)
-      productTile(product, row, column, depth, TileHeight<5>(), width)
-      row += 5
-    }
-    while row + 4 <= rows.upperBound {
-      if vectors >= wideTile && column == 0 { prefetch(product, rows: row..<row + 4) }
-      prefetch(source, after: row..<row + 4, of: rows, depth, next, columns: vectors / parts)
-      productTile(product, row, column, depth, TileHeight<4>(), width)
-      row += 4
-    }
+    if vectors < wideTile { compute(TileHeight<5>(), isRest: false) }
+    compute(TileHeight<4>(), isRest: vectors < wideTile)
+    compute(TileHeight<2>(), isRest: true)
+  #else
+    compute(TileHeight<2>(), isRest: false)
   #endif
-  while row + 2 <= rows.upperBound {
-    productTile(product, row, column, depth, TileHeight<2>(), width)
-    row += 2
-  }
-  if row < rows.upperBound { productTile(product, row, column, depth, TileHeight<1>(), width) }
-}
-
-/// Fetches the rows' share of what the next product reads: in small portions, which don't hold up the sums.
-@inline(__always)
-private func prefetch(_ product: Product, rows: Range<Int>) {
-  guard let prefetched = product.prefetched else { return }
-  var index = product.prefetchedFloats * rows.lowerBound / product.rows
-  let end = product.prefetchedFloats * rows.upperBound / product.rows
-  while index < end {
-    cvector_prefetch_to_read(prefetched + index)
-    index += laneCount
-  }
+  compute(TileHeight<1>(), isRest: true)
 }
 
 /// Fetches the weights of the rows that follow, and the rows' share of the next block's inputs.
@@ -241,89 +223,4 @@ private func prefetch(
       cvector_prefetch_to_read(inputs + Int(product.inputOffsets[k]) + column * product.inputColumnStride)
     }
   }
-}
-
-@inline(__always)
-private func productTile<let rows: Int, let vectors: Int, let parts: Int>(
-  _ product: Product, _ row: Int, _ column: Int, _ depth: Range<Int>, _: TileHeight<rows>,
-  _: TileWidth<vectors, parts>
-) {
-  let outputRowStride = product.outputRowStride
-  let outputColumnStride = product.outputColumnStride
-  let tileOffset = row * outputRowStride + column * outputColumnStride
-  let outputs = product.outputs + tileOffset
-  var sums = InlineArray<rows, InlineArray<vectors, Vector>>(repeating: InlineArray(repeating: Vector()))
-  switch (depth.lowerBound, product.epilogue) {
-  case (1..., _), (_, .resume):
-    for r in 0..<rows {
-      for v in 0..<vectors {
-        sums[r][v] = load(outputs + r * outputRowStride + vectorOffset(v, outputColumnStride, parts))
-      }
-    }
-  case (_, .bias(let bias)), (_, .biasLeakyReLU(let bias)):
-    for r in 0..<rows {
-      let start = Vector(repeating: bias[row + r])
-      for v in 0..<vectors { sums[r][v] = start }
-    }
-  case (_, .store), (_, .accumulate), (_, .leakyReLUGradient): break
-  }
-
-  let weightRowStride = product.weightRowStride
-  let weightDepthStride = product.weightDepthStride
-  var weights = product.weights + row * weightRowStride + depth.lowerBound * weightDepthStride
-  let inputs = product.inputs + column * product.inputColumnStride
-  let inputColumnStride = product.inputColumnStride
-  let offsets = product.inputOffsets
-  for k in depth {
-    let input = inputs + Int(offsets[k])
-    var inputVectors = InlineArray<vectors, Vector>(repeating: Vector())
-    for v in 0..<vectors { inputVectors[v] = load(input + vectorOffset(v, inputColumnStride, parts)) }
-    for r in 0..<rows {
-      let weight = Vector(repeating: weights[r * weightRowStride])
-      for v in 0..<vectors { sums[r][v] = multiplyAdd(sums[r][v], inputVectors[v], weight) }
-    }
-    weights += weightDepthStride
-  }
-
-  // One loop a case: only short loops over constant bounds unroll, and only unrolled tiles live in registers.
-  if depth.upperBound < product.depth {
-    for r in 0..<rows {
-      for v in 0..<vectors {
-        store(sums[r][v], to: outputs + r * outputRowStride + vectorOffset(v, outputColumnStride, parts))
-      }
-    }
-    return
-  }
-  switch product.epilogue {
-  case .store, .resume, .bias: break
-  case .accumulate:
-    for r in 0..<rows {
-      for v in 0..<vectors {
-        sums[r][v] += load(outputs + r * outputRowStride + vectorOffset(v, outputColumnStride, parts))
-      }
-    }
-  case .biasLeakyReLU:
-    for r in 0..<rows { for v in 0..<vectors { sums[r][v] = leakyReLU(sums[r][v]) } }
-  case .leakyReLUGradient(let activations):
-    for r in 0..<rows {
-      for v in 0..<vectors {
-        let offset = tileOffset + r * outputRowStride + vectorOffset(v, outputColumnStride, parts)
-        sums[r][v] *= leakyReLUDerivative(load(activations + offset))
-      }
-    }
-  }
-  for r in 0..<rows {
-    for v in 0..<vectors {
-      store(sums[r][v], to: outputs + r * outputRowStride + vectorOffset(v, outputColumnStride, parts))
-    }
-  }
-}
-
-@inline(__always)
-func leakyReLU(_ x: Vector) -> Vector { larger(x, x * leakyReLUSlope) }
-
-/// 1 where the activation is positive, the slope elsewhere: a leaky ReLU keeps the sign of its input.
-@inline(__always)
-func leakyReLUDerivative(_ activation: Vector) -> Vector {
-  Vector(repeating: leakyReLUSlope).replacing(with: Vector(repeating: 1), where: activation .> Vector())
 }

@@ -30,6 +30,17 @@ internal import CPlatform
   #endif
 }
 
+/// x, computed between the loads and stores that the source has before and behind.
+@inline(always) func inOrder(_ x: Vector) -> Vector {
+  #if VECTOR_WIDTH_16
+    cvector_in_order_16(x)
+  #elseif VECTOR_WIDTH_8
+    cvector_in_order_8(x)
+  #else
+    x
+  #endif
+}
+
 /// The larger of each two elements.
 @inline(always) func larger(_ a: Vector, _ b: Vector) -> Vector {
   #if VECTOR_WIDTH_16

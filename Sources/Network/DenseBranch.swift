@@ -224,6 +224,11 @@ final class DenseBranch {
         for part in parts {
           let image = part.lowerBound * laneCount
           panelSum.addInPlace(count: panelRows * Self.panelWidth) { panel, accumulating in
+            guard !part.isEmpty else {
+              // The sum of no image, added like any other: it makes 0 of -0.
+              for index in 0..<panelRows * Self.panelWidth { panel[index] = accumulating ? panel[index] + 0 : 0 }
+              return
+            }
             var product = Product(
               weights: outputGradient.pointer + image * outputStride + panelStart, rowStride: 1,
               depthStride: outputStride, inputs: rows[layer].pointer + image * inputStride + first,

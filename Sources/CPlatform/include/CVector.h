@@ -29,6 +29,20 @@ static inline __attribute__((always_inline)) cvector_16 cvector_multiply_add_16(
   return __builtin_elementwise_fma(a, b, sum);
 }
 
+// The vector itself, computed between the loads and stores before and those behind: LLVM would gather stores in one place.
+#define CVECTOR_IN_ORDER(width) \
+  static inline __attribute__((always_inline)) cvector_##width cvector_in_order_##width(cvector_##width x) { \
+    __asm__ volatile("" : "+v"(x) : : "memory"); \
+    return x; \
+  }
+#if defined(__AVX__)
+CVECTOR_IN_ORDER(8)
+#endif
+#if defined(__AVX512F__)
+CVECTOR_IN_ORDER(16)
+#endif
+#undef CVECTOR_IN_ORDER
+
 // The larger of each two elements; Swift's comparison and replacement are an instruction more.
 static inline __attribute__((always_inline)) cvector_4 cvector_larger_4(cvector_4 a, cvector_4 b) { return a > b ? a : b; }
 static inline __attribute__((always_inline)) cvector_8 cvector_larger_8(cvector_8 a, cvector_8 b) { return a > b ? a : b; }

@@ -1,0 +1,243 @@
+internal import CPlatform
+import KernelInterface
+
+// Register tiles: rows and vectors of a product whose sums stay in registers while the depth passes by.
+//
+// Tiles that stand one below the other are computed in one function, and the sums of one are stored while the next begins, each store
+// between two multiplications. A dozen stores in a row hold up the multiplications around them: on a Zen 3 for 25 to 35
+// cycles, where a tile of depth 20 multiplies for 120.
+
+/// Vectors across a tile and those of a column, as a type: what makes the compiler unroll the tile into registers.
+struct TileWidth<let vectors: Int, let parts: Int> {}
+/// Rows of a tile, as a type.
+struct TileHeight<let rows: Int> {}
+
+/// Tiles that stand one below the other, and a block of the depth.
+struct TileRun {
+  /// Of whole tiles.
+  var rows: Range<Int>
+  /// The tiles' first column.
+  var column: Int
+  /// Of all of the product's depth, or of a block.
+  var depth: Range<Int>
+  /// Cache lines that each tile asks for: of what the next product reads, in portions that don't hold up the sums.
+  var linesPerTile = 0
+  /// The first of these lines.
+  var lines: UnsafePointer<Float>?
+}
+
+/// Where sums begin.
+private protocol SumStart {
+  /// A sum of one term, in `row`, that goes to the product's outputs + `offset`.
+  func first(_ row: Int, _ offset: Int, _ input: Vector, _ weight: Vector) -> Vector
+}
+
+/// What becomes of sums.
+private protocol SumEnd {
+  /// What is stored at the product's outputs + `offset`.
+  func result(_ sum: Vector, _ offset: Int) -> Vector
+}
+
+private struct FromZero: SumStart {
+  @inline(__always)
+  func first(_ row: Int, _ offset: Int, _ input: Vector, _ weight: Vector) -> Vector { input * weight }
+}
+
+private struct FromBias: SumStart {
+  let bias: UnsafePointer<Float>
+
+  @inline(__always)
+  func first(_ row: Int, _ offset: Int, _ input: Vector, _ weight: Vector) -> Vector {
+    multiplyAdd(Vector(repeating: bias[row]), input, weight)
+  }
+}
+
+/// From the sums of the block before, or of an earlier product.
+private struct FromOutputs: SumStart {
+  let outputs: UnsafeMutablePointer<Float>
+
+  @inline(__always)
+  func first(_ row: Int, _ offset: Int, _ input: Vector, _ weight: Vector) -> Vector {
+    multiplyAdd(load(outputs + offset), input, weight)
+  }
+}
+
+private struct Unchanged: SumEnd {
+  @inline(__always)
+  func result(_ sum: Vector, _ offset: Int) -> Vector { sum }
+}
+
+private struct AddedToOutputs: SumEnd {
+  let outputs: UnsafeMutablePointer<Float>
+
+  @inline(__always)
+  func result(_ sum: Vector, _ offset: Int) -> Vector { sum + load(outputs + offset) }
+}
+
+private struct BehindLeakyReLU: SumEnd {
+  @inline(__always)
+  func result(_ sum: Vector, _ offset: Int) -> Vector { leakyReLU(sum) }
+}
+
+private struct TimesLeakyReLUDerivative: SumEnd {
+  let activations: UnsafePointer<Float>
+
+  @inline(__always)
+  func result(_ sum: Vector, _ offset: Int) -> Vector { sum * leakyReLUDerivative(load(activations + offset)) }
+}
+
+/// Any of these, looked up for every vector: for the few rows that are left over.
+private struct AnyStart: SumStart {
+  let product: Product
+  let goesOn: Bool
+
+  @inline(__always)
+  func first(_ row: Int, _ offset: Int, _ input: Vector, _ weight: Vector) -> Vector {
+    if goesOn { return FromOutputs(outputs: product.outputs).first(row, offset, input, weight) }
+    return switch product.epilogue {
+    case .store, .accumulate, .leakyReLUGradient: FromZero().first(row, offset, input, weight)
+    case .resume: FromOutputs(outputs: product.outputs).first(row, offset, input, weight)
+    case .bias(let bias), .biasLeakyReLU(let bias): FromBias(bias: bias).first(row, offset, input, weight)
+    }
+  }
+}
+
+/// Any of these, looked up for every vector.
+private struct AnyEnd: SumEnd {
+  let product: Product
+  let isEnd: Bool
+
+  @inline(__always)
+  func result(_ sum: Vector, _ offset: Int) -> Vector {
+    guard isEnd else { return sum }
+    return switch product.epilogue {
+    case .store, .resume, .bias: sum
+    case .accumulate: AddedToOutputs(outputs: product.outputs).result(sum, offset)
+    case .biasLeakyReLU: BehindLeakyReLU().result(sum, offset)
+    case .leakyReLUGradient(let activations):
+      TimesLeakyReLUDerivative(activations: activations).result(sum, offset)
+    }
+  }
+}
+
+extension Product {
+  /// Computes the tiles of a run that is left over.
+  @inline(__always)
+  func computeRest<let rows: Int, let vectors: Int, let parts: Int>(
+    _ run: TileRun, _ height: TileHeight<rows>, _ width: TileWidth<vectors, parts>
+  ) {
+    compute(
+      run, AnyStart(product: self, goesOn: run.depth.lowerBound > 0),
+      AnyEnd(product: self, isEnd: run.depth.upperBound == depth), height, width)
+  }
+
+  /// Computes the tiles of a run.
+  @inline(__always)
+  func compute<let rows: Int, let vectors: Int, let parts: Int>(
+    _ run: TileRun, _ height: TileHeight<rows>, _ width: TileWidth<vectors, parts>
+  ) {
+    let isEnd = run.depth.upperBound == depth
+    // A function for each case, which would else be looked at between the multiplications.
+    if run.depth.lowerBound > 0 {
+      let start = FromOutputs(outputs: outputs)
+      switch epilogue {
+      case .biasLeakyReLU where isEnd: compute(run, start, BehindLeakyReLU(), height, width)
+      case .leakyReLUGradient(let activations) where isEnd:
+        compute(run, start, TimesLeakyReLUDerivative(activations: activations), height, width)
+      default: compute(run, start, Unchanged(), height, width)
+      }
+    } else {
+      switch epilogue {
+      case .store: compute(run, FromZero(), Unchanged(), height, width)
+      case .accumulate: compute(run, FromZero(), AddedToOutputs(outputs: outputs), height, width)
+      case .resume: compute(run, FromOutputs(outputs: outputs), Unchanged(), height, width)
+      case .biasLeakyReLU(let bias) where isEnd:
+        compute(run, FromBias(bias: bias), BehindLeakyReLU(), height, width)
+      case .bias(let bias), .biasLeakyReLU(let bias):
+        compute(run, FromBias(bias: bias), Unchanged(), height, width)
+      case .leakyReLUGradient(let activations) where isEnd:
+        compute(run, FromZero(), TimesLeakyReLUDerivative(activations: activations), height, width)
+      case .leakyReLUGradient: compute(run, FromZero(), Unchanged(), height, width)
+      }
+    }
+  }
+
+  @inline(never)
+  private func compute<Start: SumStart, End: SumEnd, let rows: Int, let vectors: Int, let parts: Int>(
+    _ run: TileRun, _ start: Start, _ end: End, _: TileHeight<rows>, _: TileWidth<vectors, parts>
+  ) {
+    let (weightRowStride, weightDepthStride) = (weightRowStride, weightDepthStride)
+    let (inputOffsets, inputColumnStride) = (inputOffsets, inputColumnStride)
+    let (outputs, outputRowStride, outputColumnStride) = (outputs, outputRowStride, outputColumnStride)
+    let inputs = inputs + run.column * inputColumnStride
+    let depth = run.depth
+    var row = run.rows.lowerBound
+    var offset = row * outputRowStride + run.column * outputColumnStride
+    var weights = weights + row * weightRowStride + depth.lowerBound * weightDepthStride
+    var sums = InlineArray<rows, InlineArray<vectors, Vector>>(repeating: InlineArray(repeating: Vector()))
+
+    @inline(__always) func input(_ k: Int) -> InlineArray<vectors, Vector> {
+      let input = inputs + Int(inputOffsets[k])
+      var result = InlineArray<vectors, Vector>(repeating: Vector())
+      for v in 0..<vectors { result[v] = load(input + vectorOffset(v, inputColumnStride, parts)) }
+      return result
+    }
+    @inline(__always) func place(_ r: Int, _ v: Int) -> Int {
+      offset + r * outputRowStride + vectorOffset(v, outputColumnStride, parts)
+    }
+    var lines = run.lines
+    /// Adds all terms but the first.
+    @inline(__always) func addTerms() {
+      weights += weightDepthStride
+      if var line = lines {
+        for _ in 0..<run.linesPerTile {
+          cvector_prefetch_to_read(line)
+          line += laneCount
+        }
+        lines = line
+      }
+      for k in depth.lowerBound + 1..<depth.upperBound {
+        let input = input(k)
+        for r in 0..<rows {
+          let weight = Vector(repeating: weights[r * weightRowStride])
+          for v in 0..<vectors { sums[r][v] = multiplyAdd(sums[r][v], input[v], weight) }
+        }
+        weights += weightDepthStride
+      }
+    }
+
+    let firstInput = input(depth.lowerBound)
+    for r in 0..<rows {
+      let weight = Vector(repeating: weights[r * weightRowStride])
+      for v in 0..<vectors { sums[r][v] = start.first(row + r, place(r, v), firstInput[v], weight) }
+    }
+    addTerms()
+    let toNext = rows * outputRowStride
+    while row + rows < run.rows.upperBound {
+      weights += rows * weightRowStride - depth.count * weightDepthStride
+      let firstInput = input(depth.lowerBound)
+      for r in 0..<rows {
+        let weight = Vector(repeating: weights[r * weightRowStride])
+        for v in 0..<vectors {
+          store(end.result(sums[r][v], place(r, v)), to: outputs + place(r, v))
+          sums[r][v] = inOrder(start.first(row + rows + r, place(r, v) + toNext, firstInput[v], weight))
+        }
+      }
+      row += rows
+      offset += toNext
+      addTerms()
+    }
+    for r in 0..<rows {
+      for v in 0..<vectors { store(end.result(sums[r][v], place(r, v)), to: outputs + place(r, v)) }
+    }
+  }
+}
+
+@inline(__always)
+func leakyReLU(_ x: Vector) -> Vector { larger(x, x * leakyReLUSlope) }
+
+/// 1 where the activation is positive, the slope elsewhere: a leaky ReLU keeps the sign of its input.
+@inline(__always)
+func leakyReLUDerivative(_ activation: Vector) -> Vector {
+  Vector(repeating: leakyReLUSlope).replacing(with: Vector(repeating: 1), where: activation .> Vector())
+}
