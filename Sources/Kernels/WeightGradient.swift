@@ -95,68 +95,114 @@ private struct QuadPanel {
 /// Register tiles of some quads and inputs.
 private struct QuadTiles {
   let panel: QuadPanel
-  let columns: Range<Int>
-  let halves: Int
+  /// Of the panel.
+  let steps: Int
+  /// Offset of the first step in an input.
+  let firstStep: Int
+  /// Floats between steps of an input.
+  let stepStride: Int
   let part: Int
+
+  @inline(__always)
+  init(panel: QuadPanel, columns: Range<Int>, halves: Int, part: Int) {
+    self.panel = panel
+    self.part = part
+    steps = columns.count * halves
+    firstStep = columns.lowerBound * panel.gradient.columnStride
+    stepStride = panel.gradient.columnStride / halves
+  }
 
   @inline(__always)
   func rows<let quads: Int>(_ quad: Int, _ height: TileHeight<quads>) {
     let vectors = (panel.gradient.inputCount + inputsPerVector - 1) / inputsPerVector
     var vector = 0
     #if REGISTERS_32
-      while vector + 4 <= vectors {
-        tile(quad, vector, height, TileWidth<4, 1>())
-        vector += 4
-      }
+      vector = vectors / 4 * 4
+      compute(quad, 0..<vector, height, TileWidth<4, 1>())
     #endif
-    while vector + 2 <= vectors {
-      tile(quad, vector, height, TileWidth<2, 1>())
-      vector += 2
-    }
-    if vector < vectors { tile(quad, vector, height, TileWidth<1, 1>()) }
+    compute(quad, vector..<vectors / 2 * 2, height, TileWidth<2, 1>())
+    compute(quad, vectors / 2 * 2..<vectors, height, TileWidth<1, 1>())
   }
 
+  /// Computes tiles side by side, storing the sums of one while the next begins (ProductTiles.swift).
   @inline(__always)
-  private func tile<let quads: Int, let vectors: Int>(
-    _ quad: Int, _ vector: Int, _: TileHeight<quads>, _: TileWidth<vectors, 1>
+  private func compute<let quads: Int, let vectors: Int>(
+    _ quad: Int, _ range: Range<Int>, _: TileHeight<quads>, _: TileWidth<vectors, 1>
   ) {
+    guard !range.isEmpty else { return }
     let gradient = panel.gradient
     let quadStride = panel.quadStride
     let vectorStride = 8 * inputsPerVector
-    let sums = gradient.sums + (panel.outputs.lowerBound / 4 + quad) * quadStride + vector * vectorStride + part
+    let packedStride = 8 * panel.quads
+    let packed = UnsafePointer(gradient.scratch + 8 * quad + part)
+    let firstQuad = panel.outputs.lowerBound / 4 + quad
+    var sums = gradient.sums + firstQuad * quadStride + range.lowerBound * vectorStride + part
     var tile = InlineArray<vectors, InlineArray<quads, Vector>>(repeating: InlineArray(repeating: Vector()))
-    for v in 0..<vectors {
-      for q in 0..<quads { tile[v][q] = load(sums + q * quadStride + v * vectorStride) }
-    }
     // Of an odd number of inputs the last is there twice: what its other sums become nobody reads.
     var inputs = InlineArray<vectors, UnsafePointer<Float>>(repeating: gradient.inputs)
     var others = inputs
-    for v in 0..<vectors {
-      let first = (vector + v) * inputsPerVector
-      inputs[v] += Int(gradient.inputOffsets[first]) + part
-      others[v] += Int(gradient.inputOffsets[min(first + 1, gradient.inputCount - 1)])
-    }
-    var packed = UnsafePointer(gradient.scratch + 8 * quad + part)
-    let packedStride = 8 * panel.quads
-    for column in columns {
-      for half in 0..<halves {
-        let lane = column * gradient.columnStride + 8 * half
-        var x = InlineArray<vectors, Vector>(repeating: Vector())
-        for v in 0..<vectors { x[v] = loadEights(inputs[v] + lane, others[v] + lane) }
-        @inline(__always) func add(_ packed: UnsafePointer<Float>, _ spread: (Vector) -> Vector) {
-          var spreads = InlineArray<vectors, Vector>(repeating: Vector())
-          for v in 0..<vectors { spreads[v] = spread(x[v]) }
-          for q in 0..<quads {
-            let four = loadEight(packed + 8 * q)
-            for v in 0..<vectors { tile[v][q] = multiplyAdd(tile[v][q], spreads[v], four) }
-          }
-        }
-        add(packed) { spread0($0) }
-        add(packed + packedStride) { spread1($0) }
-        add(packed + 2 * packedStride) { spread2($0) }
-        add(packed + 3 * packedStride) { spread3($0) }
-        packed += 4 * packedStride
+    @inline(__always) func find(_ vector: Int) {
+      for v in 0..<vectors {
+        let first = (vector + v) * inputsPerVector
+        let other = min(first + 1, gradient.inputCount - 1)
+        inputs[v] = gradient.inputs + Int(gradient.inputOffsets[first]) + firstStep + part
+        others[v] = gradient.inputs + Int(gradient.inputOffsets[other]) + firstStep
       }
+    }
+    @inline(__always) func lanes(_ step: Int) -> InlineArray<vectors, Vector> {
+      var x = InlineArray<vectors, Vector>(repeating: Vector())
+      for v in 0..<vectors { x[v] = loadEights(inputs[v] + step * stepStride, others[v] + step * stepStride) }
+      return x
+    }
+    @inline(__always) func add(
+      _ packed: UnsafePointer<Float>, _ x: InlineArray<vectors, Vector>, _ spread: (Vector) -> Vector
+    ) {
+      var spreads = InlineArray<vectors, Vector>(repeating: Vector())
+      for v in 0..<vectors { spreads[v] = spread(x[v]) }
+      for q in 0..<quads {
+        let four = loadEight(packed + 8 * q)
+        for v in 0..<vectors { tile[v][q] = multiplyAdd(tile[v][q], spreads[v], four) }
+      }
+    }
+    /// Adds the lanes of a step but the first of every four.
+    @inline(__always) func addRest(_ packed: UnsafePointer<Float>, _ x: InlineArray<vectors, Vector>) {
+      add(packed + packedStride, x) { spread1($0) }
+      add(packed + 2 * packedStride, x) { spread2($0) }
+      add(packed + 3 * packedStride, x) { spread3($0) }
+    }
+    @inline(__always) func addSteps() {
+      for step in 1..<steps {
+        let packed = packed + 4 * step * packedStride
+        let x = lanes(step)
+        add(packed, x) { spread0($0) }
+        addRest(packed, x)
+      }
+    }
+
+    for v in 0..<vectors {
+      for q in 0..<quads { tile[v][q] = load(sums + q * quadStride + v * vectorStride) }
+    }
+    find(range.lowerBound)
+    let x = lanes(0)
+    add(packed, x) { spread0($0) }
+    addRest(packed, x)
+    addSteps()
+    for vector in stride(from: range.lowerBound + vectors, to: range.upperBound, by: vectors) {
+      find(vector)
+      let x = lanes(0)
+      var spreads = InlineArray<vectors, Vector>(repeating: Vector())
+      for v in 0..<vectors { spreads[v] = spread0(x[v]) }
+      for q in 0..<quads {
+        let four = loadEight(packed + 8 * q)
+        for v in 0..<vectors {
+          let sum = sums + q * quadStride + v * vectorStride
+          store(tile[v][q], to: sum)
+          tile[v][q] = inOrder(multiplyAdd(load(sum + vectors * vectorStride), spreads[v], four))
+        }
+      }
+      sums += vectors * vectorStride
+      addRest(packed, x)
+      addSteps()
     }
     for v in 0..<vectors {
       for q in 0..<quads { store(tile[v][q], to: sums + q * quadStride + v * vectorStride) }
