@@ -36,52 +36,39 @@ extension VectorKernels {
   @inline(__always)
   private func productPanel(_ product: Product, _ rows: Range<Int>) {
     var column = 0
-    while column < product.columns {
-      let left = product.columns - column
-      #if VECTOR_WIDTH_16 || VECTOR_WIDTH_8
-        if parts == 2 {
-          productRows(product, rows, column, TileWidth<2, 2>())
-          column += 1
-          continue
-        }
-        #if REGISTERS_32
-          if left == 5 {
-            // 4 and 1 would leave the last column's five sums waiting for one another.
-            productRows(product, rows, column, TileWidth<5, 1>())
-            column += 5
-            continue
-          }
-          if left >= 4 {
-            productRows(product, rows, column, TileWidth<4, 1>())
-            column += 4
-            continue
-          }
-          if left == 3 {
-            productRows(product, rows, column, TileWidth<3, 1>())
-            column += 3
-            continue
-          }
-        #else
-          // Four are twice two: a single column's sums would wait for one another.
-          if left == 3 || left >= 5 {
-            productRows(product, rows, column, TileWidth<3, 1>())
-            column += 3
-            continue
-          }
-        #endif
-        if left >= 2 {
-          productRows(product, rows, column, TileWidth<2, 1>())
-          column += 2
-        } else {
-          productRows(product, rows, column, TileWidth<1, 1>())
-          column += 1
-        }
-      #else
-        _ = left
-        productRows(product, rows, column, TileWidth<4, 4>())
-        column += 1
-      #endif
+    @inline(__always) func compute<let vectors: Int, let parts: Int>(
+      _ width: TileWidth<vectors, parts>, tiles: Int
+    ) {
+      let step = vectors / parts
+      let end = column + tiles * step
+      if tiles > 0 && product.isRun {
+        productBlock(product, rows, column..<end, 0..<product.depth, fetching: nil, of: product, width)
+        column = end
+      }
+      while column < end {
+        productRows(product, rows, column..<column + step, width)
+        column += step
+      }
     }
+    let columns = product.columns
+    #if VECTOR_WIDTH_16 || VECTOR_WIDTH_8
+      if parts == 2 { return compute(TileWidth<2, 2>(), tiles: columns) }
+      #if REGISTERS_32
+        // 4 and 1 would leave the last column's five sums waiting for one another.
+        let fives = columns > 1 && columns % 4 == 1 ? 1 : 0
+        compute(TileWidth<4, 1>(), tiles: (columns - 5 * fives) / 4)
+        compute(TileWidth<5, 1>(), tiles: fives)
+        compute(TileWidth<3, 1>(), tiles: (columns - column) / 3)
+      #else
+        // 3 and 1 would leave a single column's sums waiting for one another.
+        let fours = columns > 1 && columns % 3 == 1 ? 1 : 0
+        compute(TileWidth<3, 1>(), tiles: (columns - 4 * fours) / 3)
+      #endif
+      compute(TileWidth<2, 1>(), tiles: (columns - column) / 2)
+      compute(TileWidth<1, 1>(), tiles: columns - column)
+    #else
+      compute(TileWidth<4, 4>(), tiles: columns)
+    #endif
   }
 }
 
@@ -97,26 +84,26 @@ private let panelFloats = 131072
 
 @inline(__always)
 private func productRows<let vectors: Int, let parts: Int>(
-  _ product: Product, _ rows: Range<Int>, _ column: Int, _ width: TileWidth<vectors, parts>
+  _ product: Product, _ rows: Range<Int>, _ columns: Range<Int>, _ width: TileWidth<vectors, parts>
 ) {
-  let blocks = depthBlocks(product, columns: vectors / parts)
+  let blocks = depthBlocks(product, columns: columns.count)
   let depth = { (block: Int) in product.depth * block / blocks..<product.depth * (block + 1) / blocks }
   for block in 0..<blocks {
     var next: InputBlock?
     if product.depth >= deep {
       if block + 1 < blocks {
-        next = InputBlock(column: column, depth: depth(block + 1))
-      } else if column + vectors / parts < product.columns {
-        next = InputBlock(column: column + vectors / parts, depth: depth(0))
+        next = InputBlock(column: columns.lowerBound, depth: depth(block + 1))
+      } else if columns.upperBound < product.columns {
+        next = InputBlock(column: columns.upperBound, depth: depth(0))
       }
     }
     // The depth of what is added to the outputs is not cut, and may be too long.
-    let blockCount = depth(block).count * (vectors / parts) * laneCount
+    let blockCount = depth(block).count * columns.count * laneCount
     if let packing = product.packing, blockCount <= Product.packedFloats {
-      let packed = pack(product, column, depth(block), into: packing, width)
-      productBlock(packed, rows, column, depth(block), fetching: next, of: product, width)
+      let packed = pack(product, columns.lowerBound, depth(block), into: packing, width)
+      productBlock(packed, rows, columns, depth(block), fetching: next, of: product, width)
     } else {
-      productBlock(product, rows, column, depth(block), fetching: next, of: product, width)
+      productBlock(product, rows, columns, depth(block), fetching: next, of: product, width)
     }
   }
 }
@@ -149,6 +136,11 @@ private func pack<let vectors: Int, let parts: Int>(
 /// Depth from which on what comes next is worth fetching: shallow products lie in the caches.
 private let deep = 128
 
+extension Product {
+  /// Whether all tiles of a width are computed in one go: nothing is brought together or fetched between them.
+  fileprivate var isRun: Bool { depth < deep && packing == nil }
+}
+
 /// Inputs of a block: from a column on, as many as a tile has.
 private struct InputBlock {
   var column: Int
@@ -165,20 +157,21 @@ private func depthBlocks(_ product: Product, columns: Int) -> Int {
 
 @inline(__always)
 private func productBlock<let vectors: Int, let parts: Int>(
-  _ product: Product, _ rows: Range<Int>, _ column: Int, _ depth: Range<Int>, fetching next: InputBlock?,
+  _ product: Product, _ rows: Range<Int>, _ columns: Range<Int>, _ depth: Range<Int>, fetching next: InputBlock?,
   of source: Product, _ width: TileWidth<vectors, parts>
 ) {
   var row = rows.lowerBound
   @inline(__always) func compute<let tileRows: Int>(_ height: TileHeight<tileRows>, isRest: Bool) {
-    // Shallow products lie in the caches: all tiles are one run. Deep ones fetch, tile by tile, what comes next.
+    // Deep products fetch, tile by tile, what comes next.
     let step = product.depth < deep ? (rows.upperBound - row) / tileRows * tileRows : tileRows
     while row + tileRows <= rows.upperBound {
       let tiles = row..<row + step
-      if product.depth >= deep { prefetch(source, after: tiles, of: rows, depth, next, columns: vectors / parts) }
-      var run = TileRun(rows: tiles, column: column, depth: depth)
-      if column == 0, row == rows.lowerBound, let prefetched = product.prefetched {
+      if product.depth >= deep { prefetch(source, after: tiles, of: rows, depth, next, columns: columns.count) }
+      var run = TileRun(rows: tiles, columns: columns, depth: depth)
+      if columns.lowerBound == 0, row == rows.lowerBound, let prefetched = product.prefetched {
         run.lines = prefetched
-        run.linesPerTile = (product.prefetchedFloats / laneCount * tileRows + step - 1) / step
+        let tileCount = step / tileRows * (columns.count / (vectors / parts))
+        run.linesPerTile = (product.prefetchedFloats / laneCount + tileCount - 1) / tileCount
       }
       if isRest { product.computeRest(run, height, width) } else { product.compute(run, height, width) }
       row += step

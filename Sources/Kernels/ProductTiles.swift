@@ -3,8 +3,8 @@ import KernelInterface
 
 // Register tiles: rows and vectors of a product whose sums stay in registers while the depth passes by.
 //
-// Tiles that stand one below the other are computed in one function, and the sums of one are stored while the next begins, each store
-// between two multiplications. A dozen stores in a row hold up the multiplications around them: on a Zen 3 for 25 to 35
+// Tiles of one shape are computed in one go, and the sums of one are stored while the next begins, each store between two
+// multiplications. A dozen stores in a row hold up the multiplications around them: on a Zen 3 for 25 to 35
 // cycles, where a tile of depth 20 multiplies for 120.
 
 /// Vectors across a tile and those of a column, as a type: what makes the compiler unroll the tile into registers.
@@ -12,12 +12,12 @@ struct TileWidth<let vectors: Int, let parts: Int> {}
 /// Rows of a tile, as a type.
 struct TileHeight<let rows: Int> {}
 
-/// Tiles that stand one below the other, and a block of the depth.
+/// Tiles of one shape, one below the other and column by column, and a block of the depth.
 struct TileRun {
   /// Of whole tiles.
   var rows: Range<Int>
-  /// The tiles' first column.
-  var column: Int
+  /// Of whole tiles.
+  var columns: Range<Int>
   /// Of all of the product's depth, or of a block.
   var depth: Range<Int>
   /// Cache lines that each tile asks for: of what the next product reads, in portions that don't hold up the sums.
@@ -169,26 +169,27 @@ extension Product {
     let (weightRowStride, weightDepthStride) = (weightRowStride, weightDepthStride)
     let (inputOffsets, inputColumnStride) = (inputOffsets, inputColumnStride)
     let (outputs, outputRowStride, outputColumnStride) = (outputs, outputRowStride, outputColumnStride)
-    let inputs = inputs + run.column * inputColumnStride
     let depth = run.depth
-    var row = run.rows.lowerBound
-    var offset = row * outputRowStride + run.column * outputColumnStride
-    var weights = weights + row * weightRowStride + depth.lowerBound * weightDepthStride
+    // Of the tile.
+    var (row, column) = (run.rows.lowerBound, run.columns.lowerBound)
+    let firstWeights = weights + row * weightRowStride + depth.lowerBound * weightDepthStride
+    var tileWeights = firstWeights
+    var tileInputs = inputs + column * inputColumnStride
+    var offset = row * outputRowStride + column * outputColumnStride
     var sums = InlineArray<rows, InlineArray<vectors, Vector>>(repeating: InlineArray(repeating: Vector()))
 
     @inline(__always) func input(_ k: Int) -> InlineArray<vectors, Vector> {
-      let input = inputs + Int(inputOffsets[k])
+      let input = tileInputs + Int(inputOffsets[k])
       var result = InlineArray<vectors, Vector>(repeating: Vector())
       for v in 0..<vectors { result[v] = load(input + vectorOffset(v, inputColumnStride, parts)) }
       return result
     }
-    @inline(__always) func place(_ r: Int, _ v: Int) -> Int {
+    @inline(__always) func place(_ offset: Int, _ r: Int, _ v: Int) -> Int {
       offset + r * outputRowStride + vectorOffset(v, outputColumnStride, parts)
     }
     var lines = run.lines
     /// Adds all terms but the first.
     @inline(__always) func addTerms() {
-      weights += weightDepthStride
       if var line = lines {
         for _ in 0..<run.linesPerTile {
           cvector_prefetch_to_read(line)
@@ -196,39 +197,53 @@ extension Product {
         }
         lines = line
       }
+      var weights = tileWeights
       for k in depth.lowerBound + 1..<depth.upperBound {
+        weights += weightDepthStride
         let input = input(k)
         for r in 0..<rows {
           let weight = Vector(repeating: weights[r * weightRowStride])
           for v in 0..<vectors { sums[r][v] = multiplyAdd(sums[r][v], input[v], weight) }
         }
-        weights += weightDepthStride
       }
     }
 
     let firstInput = input(depth.lowerBound)
     for r in 0..<rows {
-      let weight = Vector(repeating: weights[r * weightRowStride])
-      for v in 0..<vectors { sums[r][v] = start.first(row + r, place(r, v), firstInput[v], weight) }
+      let weight = Vector(repeating: tileWeights[r * weightRowStride])
+      for v in 0..<vectors { sums[r][v] = start.first(row + r, place(offset, r, v), firstInput[v], weight) }
     }
     addTerms()
-    let toNext = rows * outputRowStride
-    while row + rows < run.rows.upperBound {
-      weights += rows * weightRowStride - depth.count * weightDepthStride
+    while true {
+      row += rows
+      tileWeights += rows * weightRowStride
+      var nextOffset = offset + rows * outputRowStride
+      if row == run.rows.upperBound {
+        column += vectors / parts
+        guard column < run.columns.upperBound else { break }
+        row = run.rows.lowerBound
+        tileWeights = firstWeights
+        tileInputs += vectors / parts * inputColumnStride
+        nextOffset = row * outputRowStride + column * outputColumnStride
+      }
       let firstInput = input(depth.lowerBound)
       for r in 0..<rows {
-        let weight = Vector(repeating: weights[r * weightRowStride])
+        let weight = Vector(repeating: tileWeights[r * weightRowStride])
         for v in 0..<vectors {
-          store(end.result(sums[r][v], place(r, v)), to: outputs + place(r, v))
-          sums[r][v] = inOrder(start.first(row + rows + r, place(r, v) + toNext, firstInput[v], weight))
+          let place = place(offset, r, v)
+          store(end.result(sums[r][v], place), to: outputs + place)
+          let next = nextOffset - offset + place
+          sums[r][v] = inOrder(start.first(row + r, next, firstInput[v], weight))
         }
       }
-      row += rows
-      offset += toNext
+      offset = nextOffset
       addTerms()
     }
     for r in 0..<rows {
-      for v in 0..<vectors { store(end.result(sums[r][v], place(r, v)), to: outputs + place(r, v)) }
+      for v in 0..<vectors {
+        let place = place(offset, r, v)
+        store(end.result(sums[r][v], place), to: outputs + place)
+      }
     }
   }
 }
