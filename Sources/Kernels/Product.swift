@@ -86,7 +86,7 @@ private let panelFloats = 131072
 private func productRows<let vectors: Int, let parts: Int>(
   _ product: Product, _ rows: Range<Int>, _ columns: Range<Int>, _ width: TileWidth<vectors, parts>
 ) {
-  let blocks = depthBlocks(product, columns: columns.count)
+  let blocks = depthBlocks(product, floats: vectors * Vector.scalarCount)
   let depth = { (block: Int) in product.depth * block / blocks..<product.depth * (block + 1) / blocks }
   for block in 0..<blocks {
     var next: InputBlock?
@@ -98,7 +98,7 @@ private func productRows<let vectors: Int, let parts: Int>(
       }
     }
     // The depth of what is added to the outputs is not cut, and may be too long.
-    let blockCount = depth(block).count * columns.count * laneCount
+    let blockCount = depth(block).count * vectors * Vector.scalarCount
     if let packing = product.packing, blockCount <= Product.packedFloats {
       let packed = pack(product, columns.lowerBound, depth(block), into: packing, width)
       productBlock(packed, rows, columns, depth(block), fetching: next, of: product, width)
@@ -148,11 +148,12 @@ private struct InputBlock {
 }
 
 /// How many blocks the depth is cut into; sums of one are where the next begins, so the bits are those of one.
-private func depthBlocks(_ product: Product, columns: Int) -> Int {
+///
+/// - Parameter floats: A tile's inputs at one depth.
+private func depthBlocks(_ product: Product, floats: Int) -> Int {
   // What is added to the outputs has no place for sums that are not complete.
   if case .accumulate = product.epilogue { return 1 }
-  let depth = Product.inputBlockFloats / (columns * laneCount)
-  return max(1, (product.depth + depth / 2) / depth)
+  return max(1, (product.depth * floats + Product.inputBlockFloats / 2) / Product.inputBlockFloats)
 }
 
 @inline(__always)
