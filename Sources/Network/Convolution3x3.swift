@@ -82,14 +82,20 @@ final class Convolution3x3 {
     }
   }
 
+  /// The rows of pixels that the passes compute at a time, without those of other blocks: all where sums are taken directly.
+  var rowBlocks: [Range<Int>] { winograd?.rowBlocks ?? [0..<width] }
+
   /// output = leakyReLU(weights ⋆ input + bias).
+  ///
+  /// - Parameter blocks: Which of `rowBlocks`; nil for all.
   func forward(
     _ parameters: UnsafePointer<Float>, input: UnsafePointer<Float>, output: UnsafeMutablePointer<Float>,
-    kernels: any KernelSet
+    blocks: Range<Int>? = nil, kernels: any KernelSet
   ) {
     profile.forward()
     if let winograd {
-      winograd.forward(input: input, bias: parameters + biasOffset, output: output, kernels: kernels)
+      winograd.forward(
+        input: input, bias: parameters + biasOffset, output: output, blocks: blocks, kernels: kernels)
       return
     }
     for y in 0..<width {
@@ -109,15 +115,16 @@ final class Convolution3x3 {
   ///   - output: What `forward` gave, where the gradient has yet to pass the activation; nil where it is that of the
   ///     sums already.
   ///   - result: Receives the input's gradient; nil if it is not wanted.
+  ///   - blocks: Which of `rowBlocks`, whose calls come in order; nil for all.
   func backward(
     input: UnsafePointer<Float>, outputGradient: UnsafeMutablePointer<Float>, output: UnsafePointer<Float>?,
-    result: UnsafeMutablePointer<Float>?, kernels: any KernelSet
+    result: UnsafeMutablePointer<Float>?, blocks: Range<Int>? = nil, kernels: any KernelSet
   ) {
     profile.weightGradient()
     if let winograd {
       winograd.backward(
         input: input, outputGradient: outputGradient, output: output, result: result, biasSums: biasSums.pointer,
-        kernels: kernels)
+        blocks: blocks, kernels: kernels)
       return
     }
     let sumGradient = UnsafePointer(outputGradient)
