@@ -82,20 +82,14 @@ final class Convolution3x3 {
     }
   }
 
-  /// The rows of pixels that the passes compute at a time, without those of other blocks: all where sums are taken directly.
-  var rowBlocks: [Range<Int>] { winograd?.rowBlocks ?? [0..<width] }
-
   /// output = leakyReLU(weights ⋆ input + bias).
-  ///
-  /// - Parameter blocks: Which of `rowBlocks`; nil for all.
   func forward(
     _ parameters: UnsafePointer<Float>, input: UnsafePointer<Float>, output: UnsafeMutablePointer<Float>,
-    blocks: Range<Int>? = nil, kernels: any KernelSet
+    kernels: any KernelSet
   ) {
     profile.forward()
     if let winograd {
-      winograd.forward(
-        input: input, bias: parameters + biasOffset, output: output, blocks: blocks, kernels: kernels)
+      winograd.forward(input: input, bias: parameters + biasOffset, output: output, kernels: kernels)
       return
     }
     for y in 0..<width {
@@ -115,16 +109,15 @@ final class Convolution3x3 {
   ///   - output: What `forward` gave, where the gradient has yet to pass the activation; nil where it is that of the
   ///     sums already.
   ///   - result: Receives the input's gradient; nil if it is not wanted.
-  ///   - blocks: Which of `rowBlocks`, whose calls come in order; nil for all.
   func backward(
     input: UnsafePointer<Float>, outputGradient: UnsafeMutablePointer<Float>, output: UnsafePointer<Float>?,
-    result: UnsafeMutablePointer<Float>?, blocks: Range<Int>? = nil, kernels: any KernelSet
+    result: UnsafeMutablePointer<Float>?, kernels: any KernelSet
   ) {
     profile.weightGradient()
     if let winograd {
       winograd.backward(
         input: input, outputGradient: outputGradient, output: output, result: result, biasSums: biasSums.pointer,
-        blocks: blocks, kernels: kernels)
+        kernels: kernels)
       return
     }
     let sumGradient = UnsafePointer(outputGradient)

@@ -37,97 +37,54 @@ final class ConvolutionBranch {
   /// Derives what the passes need from new parameters.
   func prepare(_ parameters: UnsafePointer<Float>) { for layer in layers { layer.prepare(parameters) } }
 
-  /// The rows of pixels that the last layer's passes compute at a time, without those of other blocks.
-  var rowBlocks: [Range<Int>] { layers[layers.count - 1].rowBlocks }
-
   /// Computes the branch's features of 16 images.
   ///
   /// - Parameters:
   ///   - noisy: x_t, bordered [C][W + 2][W + 2][16].
   ///   - features: Receives [n_hidden_conv][W + 2][W + 2][16]; its border is left as it is (zero).
+  ///   - dropout: With the images' indices; nil for none.
   ///   - kernels: For the group's lanes.
   func forward(
     _ parameters: UnsafePointer<Float>, noisy: UnsafePointer<Float>, features: UnsafeMutablePointer<Float>,
-    kernels: any KernelSet
-  ) {
-    forwardBeforeLast(parameters, noisy: noisy, kernels: kernels)
-    forwardLast(parameters, noisy: noisy, features: features, kernels: kernels)
-  }
-
-  /// Computes all layers but the last.
-  ///
-  /// - Parameter dropout: With the images' indices; nil for none. Inputs of layers are dropped, the last layer's too.
-  func forwardBeforeLast(
-    _ parameters: UnsafePointer<Float>, noisy: UnsafePointer<Float>,
     dropout: (masks: Dropout, indices: UnsafePointer<UInt32>)? = nil, kernels: any KernelSet
   ) {
+    var input = noisy
     for (index, layer) in layers.enumerated() {
       if let dropout {
         let values = index == 0 ? droppedImage.pointer : activations[index - 1].pointer
         let elements = (index == 0 ? droppedImage.count : activations[index - 1].count) / laneCount
         if index == 0 { values.update(from: noisy, count: elements * laneCount) }
         dropout.masks.apply(values, elements: elements, site: .convolution(index), indices: dropout.indices)
+        input = UnsafePointer(values)
       }
-      guard index < layers.count - 1 else { return }
-      layer.forward(
-        parameters, input: input(index, noisy, isDropped: dropout != nil), output: activations[index].pointer,
-        kernels: kernels)
+      let output = index == layers.count - 1 ? features : activations[index].pointer
+      layer.forward(parameters, input: input, output: output, kernels: kernels)
+      input = UnsafePointer(output)
     }
   }
 
-  /// Computes the last layer.
-  ///
-  /// - Parameters:
-  ///   - isDropped: Whether `forwardBeforeLast` has dropped inputs.
-  ///   - blocks: Which of `rowBlocks`; nil for all.
-  func forwardLast(
-    _ parameters: UnsafePointer<Float>, noisy: UnsafePointer<Float>, isDropped: Bool = false,
-    features: UnsafeMutablePointer<Float>, blocks: Range<Int>? = nil, kernels: any KernelSet
-  ) {
-    layers[layers.count - 1].forward(
-      parameters, input: input(layers.count - 1, noisy, isDropped: isDropped), output: features, blocks: blocks,
-      kernels: kernels)
-  }
-
-  /// What a layer reads.
-  private func input(_ layer: Int, _ noisy: UnsafePointer<Float>, isDropped: Bool) -> UnsafePointer<Float> {
-    if layer > 0 { return UnsafePointer(activations[layer - 1].pointer) }
-    return isDropped ? UnsafePointer(droppedImage.pointer) : noisy
-  }
-
-  /// Adds the gradients of the last layer's parameters of 16 images, and gives that of its input to `backwardBeforeLast`.
+  /// Adds all gradients of parameters of 16 images, given the gradient of the features.
   ///
   /// - Parameters:
   ///   - featureGradient: With one scale the gradient before the last layer's activation, else that of the features
   ///     themselves (`MultiScaleLayer.backward`). Overwritten.
-  ///   - isDropped, kernels: What `forwardLast` was given.
-  ///   - blocks: Which of `rowBlocks`, whose calls come in order; nil for all.
-  func backwardLast(
-    noisy: UnsafePointer<Float>, featureGradient: UnsafeMutablePointer<Float>, isDropped: Bool = false,
-    blocks: Range<Int>? = nil, kernels: any KernelSet
+  ///   - dropout, kernels: What `forward` was given.
+  func backward(
+    noisy: UnsafePointer<Float>, featureGradient: UnsafeMutablePointer<Float>, dropout: Dropout? = nil,
+    kernels: any KernelSet
   ) {
-    let last = layers.count - 1
-    // The gradient comes from the upper branch, which has passed the activation.
-    layers[last].backward(
-      input: input(last, noisy, isDropped: isDropped), outputGradient: featureGradient, output: nil,
-      inputGradient: last == 0 ? nil : gradient.pointer, blocks: blocks, kernels: kernels)
-  }
-
-  /// Adds the gradients of all other layers' parameters.
-  ///
-  /// - Parameters:
-  ///   - free: Memory that `backwardLast` has done with: its gradient of the features.
-  ///   - dropout: What `forwardBeforeLast` was given.
-  func backwardBeforeLast(
-    noisy: UnsafePointer<Float>, free: UnsafeMutablePointer<Float>, dropout: Dropout? = nil, kernels: any KernelSet
-  ) {
-    var (outputGradient, freeGradient) = (gradient.pointer, free)
-    for index in layers.indices.dropLast().reversed() {
-      let output = activations[index]
-      dropout?.applyGradient(dropped: output.pointer, gradient: outputGradient, count: output.count)
+    var (outputGradient, freeGradient) = (featureGradient, gradient.pointer)
+    for index in layers.indices.reversed() {
+      let image = dropout == nil ? noisy : UnsafePointer(droppedImage.pointer)
+      let input = index == 0 ? image : UnsafePointer(activations[index - 1].pointer)
+      let inputGradient = index == 0 ? nil : freeGradient
+      // The last layer's gradient comes from the upper branch, which has passed the activation.
+      let output = index == layers.count - 1 ? nil : UnsafePointer(activations[index].pointer)
       layers[index].backward(
-        input: input(index, noisy, isDropped: dropout != nil), outputGradient: outputGradient,
-        output: UnsafePointer(output.pointer), inputGradient: index == 0 ? nil : freeGradient, kernels: kernels)
+        input: input, outputGradient: outputGradient, output: output, inputGradient: inputGradient,
+        kernels: kernels)
+      guard let inputGradient else { continue }
+      dropout?.applyGradient(dropped: input, gradient: inputGradient, count: activations[index - 1].count)
       swap(&outputGradient, &freeGradient)
     }
   }

@@ -55,18 +55,13 @@ final class MultiScaleLayer {
     for convolution in convolutions { convolution.flush(into: gradient) }
   }
 
-  /// The rows of pixels that the passes compute at a time, without those of other blocks: all with several scales.
-  var rowBlocks: [Range<Int>] { convolutions.count > 1 ? [0..<width] : convolutions[0].rowBlocks }
-
   /// Computes the layer of 16 images; all images are bordered.
-  ///
-  /// - Parameter blocks: Which of `rowBlocks`; nil for all.
   func forward(
     _ parameters: UnsafePointer<Float>, input: UnsafePointer<Float>, output: UnsafeMutablePointer<Float>,
-    blocks: Range<Int>? = nil, kernels: any KernelSet
+    kernels: any KernelSet
   ) {
     guard convolutions.count > 1 else {
-      convolutions[0].forward(parameters, input: input, output: output, blocks: blocks, kernels: kernels)
+      convolutions[0].forward(parameters, input: input, output: output, kernels: kernels)
       return
     }
     let coarsest = convolutions.count - 1
@@ -96,14 +91,13 @@ final class MultiScaleLayer {
   ///   - outputGradient: Overwritten.
   ///   - output: What `forward` gave; nil, with one scale, where the gradient has passed the activation already.
   ///   - inputGradient: Receives the gradient of the input, or nil for none.
-  ///   - blocks: Which of `rowBlocks`, whose calls come in order; nil for all.
   func backward(
     input: UnsafePointer<Float>, outputGradient: UnsafeMutablePointer<Float>, output: UnsafePointer<Float>?,
-    inputGradient: UnsafeMutablePointer<Float>?, blocks: Range<Int>? = nil, kernels: any KernelSet
+    inputGradient: UnsafeMutablePointer<Float>?, kernels: any KernelSet
   ) {
     guard convolutions.count > 1 else {
       convolutions[0].backward(
-        input: input, outputGradient: outputGradient, output: output, result: inputGradient, blocks: blocks,
+        input: input, outputGradient: outputGradient, output: output, result: inputGradient,
         kernels: kernels)
       return
     }

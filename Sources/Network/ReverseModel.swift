@@ -36,9 +36,6 @@ public final class ReverseModel {
   private let partSum: CanonicalSum
   /// The parameters behind the dense branch's: those whose gradients are summed a lane group at a time.
   private let narrowRange: Range<Int>
-  /// Blocks of rows, as the last convolution counts them, and their pixels, that go through it, the upper branch and back at
-  /// a time, while they are in the L2 cache.
-  private let trainedTogether: [(blocks: Range<Int>, rows: Range<Int>)]
   private let preparation: SectionProfile
   private let copying: SectionProfile
   private let summing: SectionProfile
@@ -84,11 +81,6 @@ public final class ReverseModel {
     let denseOutputs = architecture.denseLowerWidths.last ?? 0
     denseGradients = FloatBuffer(count: forTraining ? groupCapacity * denseOutputs * laneCount : 0)
     narrowRange = layout.entry("dense_upper.\(architecture.denseUpperLayers - 1).weight").offset..<layout.count
-    // Masks of dropout are counted through all rows.
-    let blocks = convolutions.rowBlocks
-    trainedTogether =
-      dropout == nil
-      ? blocks.indices.map { ($0..<$0 + 1, blocks[$0]) } : [(blocks.indices, 0..<architecture.spatialWidth)]
     partSum = CanonicalSum(
       count: forTraining ? narrowRange.count : 0, parts: forTraining ? partCapacity : 1, kernels: kernels)
   }
@@ -148,30 +140,30 @@ public final class ReverseModel {
     let noisy = UnsafePointer(batch.noisy.pointer + group * batch.noisyStride)
     let masks = dropout.map { (masks: $0, indices: UnsafePointer(batch.indices.pointer + group * laneCount)) }
     let kernels = kernels(for: group, of: batch)
-    convolutions.forwardBeforeLast(parameters.pointer, noisy: noisy, dropout: masks, kernels: kernels)
-    copyDenseOutputs(group)
-    upper.beginTraining(parameters.pointer, basis: batch.basis(group))
-    for (blocks, rows) in trainedTogether {
-      convolutions.forwardLast(
-        parameters.pointer, noisy: noisy, isDropped: masks != nil, features: features.pointer, blocks: blocks,
-        kernels: kernels)
-      if let masks {
-        masks.masks.apply(
-          features.pointer, elements: features.count / laneCount, site: .denseUpper(0, row: 0), indices: masks.indices)
-      }
-      upper.train(
-        parameters.pointer, rows: rows, features: features.pointer, featureGradient: featureGradient.pointer,
-        target: batch.target(group), coefficients: batch.coefficients(group),
-        divergence: batch.divergence.pointer + group * laneCount, dropout: masks, kernels: kernels)
-      dropout?.applyGradient(
-        dropped: features.pointer, gradient: featureGradient.pointer, count: features.count)
-      convolutions.backwardLast(
-        noisy: noisy, featureGradient: featureGradient.pointer, isDropped: masks != nil, blocks: blocks,
-        kernels: kernels)
+    computeFeatures(group, parameters, noisy, masks, kernels)
+    if let masks {
+      masks.masks.apply(
+        features.pointer, elements: features.count / laneCount, site: .denseUpper(0, row: 0), indices: masks.indices)
     }
-    upper.endTraining(basis: batch.basis(group))
-    copyDenseGradients(group, kernels)
-    convolutions.backwardBeforeLast(noisy: noisy, free: featureGradient.pointer, dropout: dropout, kernels: kernels)
+    upper.train(
+      parameters.pointer, features: features.pointer, featureGradient: featureGradient.pointer,
+      basis: batch.basis(group), target: batch.target(group), coefficients: batch.coefficients(group),
+      divergence: batch.divergence.pointer + group * laneCount, dropout: masks, kernels: kernels)
+    dropout?.applyGradient(
+      dropped: features.pointer, gradient: featureGradient.pointer, count: features.count)
+    if dense != nil {
+      let outputs = architecture.denseLowerOutputs
+      let pixels = architecture.spatialWidth * architecture.spatialWidth
+      copying.begin()
+      copyDenseChannels { channel, pixel, output in
+        let lanes = denseGradients.pointer + (group * pixels * outputs + output) * laneCount
+        lanes.update(from: featureGradient.pointer + channel + pixel, count: kernels.lanes)
+        // Lanes that were not computed hold another group's.
+        (lanes + kernels.lanes).update(repeating: 0, count: laneCount - kernels.lanes)
+      }
+    }
+    convolutions.backward(
+      noisy: noisy, featureGradient: featureGradient.pointer, dropout: dropout, kernels: kernels)
   }
 
   /// What computes a group: half of its lanes where no more hold images.
@@ -179,26 +171,18 @@ public final class ReverseModel {
     batch.imageCounts[group] <= halfKernels.lanes ? halfKernels : kernels
   }
 
-  /// Copies the dense branch's outputs behind the convolutions' channels of `features`.
-  private func copyDenseOutputs(_ group: Int) {
+  /// Fills `features`: the convolutions' channels, then the dense branch's.
+  private func computeFeatures(
+    _ group: Int, _ parameters: FloatBuffer, _ noisy: UnsafePointer<Float>,
+    _ dropout: (masks: Dropout, indices: UnsafePointer<UInt32>)? = nil, _ kernels: any KernelSet
+  ) {
+    convolutions.forward(
+      parameters.pointer, noisy: noisy, features: features.pointer, dropout: dropout, kernels: kernels)
     guard let dense else { return }
     copying.begin()
     let output = dense.output(group: group)
     copyDenseChannels { channel, pixel, index in
       (features.pointer + channel + pixel).update(from: output + index * laneCount, count: laneCount)
-    }
-  }
-
-  /// Copies the gradients of the dense branch's outputs out of `featureGradient`.
-  private func copyDenseGradients(_ group: Int, _ kernels: any KernelSet) {
-    guard dense != nil else { return }
-    copying.begin()
-    let first = group * architecture.spatialWidth * architecture.spatialWidth * architecture.denseLowerOutputs
-    copyDenseChannels { channel, pixel, index in
-      let lanes = denseGradients.pointer + (first + index) * laneCount
-      lanes.update(from: featureGradient.pointer + channel + pixel, count: kernels.lanes)
-      // Lanes that were not computed hold another group's.
-      (lanes + kernels.lanes).update(repeating: 0, count: laneCount - kernels.lanes)
     }
   }
 
@@ -229,10 +213,7 @@ public final class ReverseModel {
     dense?.forward(parameters.pointer, noisy: batch.noisy.pointer, groups: groups)
     for group in 0..<groups {
       let kernels = kernels(for: group, of: batch)
-      convolutions.forward(
-        parameters.pointer, noisy: batch.noisy.pointer + group * batch.noisyStride, features: features.pointer,
-        kernels: kernels)
-      copyDenseOutputs(group)
+      computeFeatures(group, parameters, batch.noisy.pointer + group * batch.noisyStride, nil, kernels)
       // Lanes that are not computed read zero.
       if kernels.lanes < laneCount { (readouts.pointer + group * stride).update(repeating: 0, count: stride) }
       upper.forward(

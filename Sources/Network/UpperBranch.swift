@@ -155,24 +155,9 @@ final class UpperBranch {
         rows: readout.outputs, depth: readout.inputs, columns: width, laneBias: readout.laneBias.pointer))
   }
 
-  /// Prepares `train` for 16 images.
-  ///
-  /// - Parameter basis: y_t of every lane, [nb][16].
-  func beginTraining(_ parameters: UnsafePointer<Float>, basis: UnsafePointer<Float>) {
-    profiles[hidden.count].forward()
-    readout.combine(parameters, basis: basis)
-  }
-
-  /// Adds what `train` has left in lanes to the sums of gradients.
-  func endTraining(basis: UnsafePointer<Float>) {
-    profiles[hidden.count].weightGradient()
-    readout.distribute(basis: basis)
-  }
-
-  /// Computes the objective of some rows of pixels of 16 images and all gradients behind it.
+  /// Computes the objective of 16 images and all gradients behind it.
   ///
   /// - Parameters:
-  ///   - rows: In order, all of them between `beginTraining` and `endTraining`.
   ///   - features: As for `forward`.
   ///   - featureGradient: Receives the gradients of the features, bordered alike, before the activations whose outputs
   ///     they are. Its border is left as it is. May be the features themselves.
@@ -182,14 +167,16 @@ final class UpperBranch {
   ///   - dropout: With the images' indices; nil for none. The features have been dropped already.
   ///   - kernels: For the group's lanes.
   func train(
-    _ parameters: UnsafePointer<Float>, rows: Range<Int>, features: UnsafePointer<Float>,
-    featureGradient: UnsafeMutablePointer<Float>, target: UnsafePointer<Float>, coefficients: UnsafePointer<Float>,
+    _ parameters: UnsafePointer<Float>, features: UnsafePointer<Float>, featureGradient: UnsafeMutablePointer<Float>,
+    basis: UnsafePointer<Float>, target: UnsafePointer<Float>, coefficients: UnsafePointer<Float>,
     divergence: UnsafeMutablePointer<Double>, dropout: (masks: Dropout, indices: UnsafePointer<UInt32>)? = nil,
     kernels: any KernelSet
   ) {
+    profiles[hidden.count].forward()
+    readout.combine(parameters, basis: basis)
     withUnsafeTemporaryAllocation(of: Float.self, capacity: laneCount) { rowDivergence in
       guard let rowSums = rowDivergence.baseAddress else { return }
-      for y in rows {
+      for y in 0..<width {
         forwardRow(
           parameters, features, y, readouts: readoutRow.pointer, stride: pixels, dropout: dropout, kernels: kernels)
         objectiveProfile.begin()
@@ -204,6 +191,8 @@ final class UpperBranch {
         backwardRow(parameters, features, featureGradient, y, dropout?.masks, kernels)
       }
     }
+    profiles[hidden.count].weightGradient()
+    readout.distribute(basis: basis)
   }
 
   private func backwardRow(

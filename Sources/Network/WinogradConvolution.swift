@@ -48,14 +48,11 @@ final class WinogradConvolution {
     kernels.winogradWeights(weights, outputs: outputs, inputs: inputs, transformed: transformedWeights.pointer)
   }
 
-  /// The rows of pixels that a row of tiles covers, from top to bottom: what the passes compute at a time.
-  var rowBlocks: [Range<Int>] { (0..<tiling.count).map { tiling.firstPixel($0)..<tiling.firstPixel($0 + 1) } }
-
-  /// Calls `body` for strip after strip of some of `rowBlocks`, row by row.
-  private func forEachStrip(lanes: Int, blocks: Range<Int>?, _ body: (WinogradStrip) -> Void) {
+  /// Calls `body` for strip after strip, row by row.
+  private func forEachStrip(lanes: Int, _ body: (WinogradStrip) -> Void) {
     // As many floats whatever the lanes.
     let tilesPerStrip = tilesPerStrip * laneCount / lanes
-    for row in blocks ?? 0..<tiling.count {
+    for row in 0..<tiling.count {
       for first in stride(from: 0, to: tiling.count, by: tilesPerStrip) {
         body(
           WinogradStrip(
@@ -78,13 +75,10 @@ final class WinogradConvolution {
   }
 
   /// output = leakyReLU(weights ⋆ input + bias); images bordered.
-  ///
-  /// - Parameter blocks: Which of `rowBlocks`; nil for all.
   func forward(
-    input: UnsafePointer<Float>, bias: UnsafePointer<Float>, output: UnsafeMutablePointer<Float>,
-    blocks: Range<Int>? = nil, kernels: any KernelSet
+    input: UnsafePointer<Float>, bias: UnsafePointer<Float>, output: UnsafeMutablePointer<Float>, kernels: any KernelSet
   ) {
-    forEachStrip(lanes: kernels.lanes, blocks: blocks) { strip in
+    forEachStrip(lanes: kernels.lanes) { strip in
       let column = strip.tiles * kernels.lanes
       let offsets = workspace.offsets(column: column)
       // A position's products take the place of the position's before, which have served: half the cache.
@@ -113,15 +107,13 @@ final class WinogradConvolution {
   ///   - output: What `forward` gave, where the gradient has yet to pass the activation; nil where it has.
   ///   - result: Bordered; nil if not wanted. The border receives values without meaning.
   ///   - biasSums: [outputs][16]; the bias's gradient is added.
-  ///   - blocks: Which of `rowBlocks`, whose calls come in order; nil for all.
   func backward(
     input: UnsafePointer<Float>, outputGradient: UnsafePointer<Float>, output: UnsafePointer<Float>?,
-    result: UnsafeMutablePointer<Float>?, biasSums: UnsafeMutablePointer<Float>, blocks: Range<Int>? = nil,
-    kernels: any KernelSet
+    result: UnsafeMutablePointer<Float>?, biasSums: UnsafeMutablePointer<Float>, kernels: any KernelSet
   ) {
     let tiles = workspace.inputTiles.pointer
     let gradients = workspace.outputTiles.pointer
-    forEachStrip(lanes: kernels.lanes, blocks: blocks) { strip in
+    forEachStrip(lanes: kernels.lanes) { strip in
       let column = strip.tiles * kernels.lanes
       let offsets = workspace.offsets(column: column)
       let positionStride = strip.positionStride(channels: inputs, lanes: kernels.lanes)
