@@ -90,12 +90,10 @@ private func productRows<let vectors: Int, let parts: Int>(
   let depth = { (block: Int) in product.depth * block / blocks..<product.depth * (block + 1) / blocks }
   for block in 0..<blocks {
     var next: InputBlock?
-    if product.depth >= deep {
-      if block + 1 < blocks {
-        next = InputBlock(column: columns.lowerBound, depth: depth(block + 1))
-      } else if columns.upperBound < product.columns {
-        next = InputBlock(column: columns.upperBound, depth: depth(0))
-      }
+    if block + 1 < blocks {
+      next = InputBlock(column: columns.lowerBound, depth: depth(block + 1))
+    } else if columns.upperBound < product.columns {
+      next = InputBlock(column: columns.upperBound, depth: depth(0))
     }
     // The depth of what is added to the outputs is not cut, and may be too long.
     let blockCount = depth(block).count * vectors * Vector.scalarCount
@@ -192,13 +190,13 @@ private func productBlock<let vectors: Int, let parts: Int>(
   compute(TileHeight<1>(), isRest: true)
 }
 
-/// Fetches the weights of the rows that follow, and the rows' share of the next block's inputs.
+/// Fetches the weights of the rows that follow, and the rows' share of the next block's inputs: for deep products.
 @inline(__always)
 private func prefetch(
   _ product: Product, after rows: Range<Int>, of panel: Range<Int>, _ depth: Range<Int>, _ next: InputBlock?,
   columns: Int
 ) {
-  if product.depth >= deep && product.weightDepthStride == 1 && product.prefetched == nil {
+  if product.weightDepthStride == 1 && product.prefetched == nil {
     for row in rows.upperBound..<min(panel.upperBound, rows.upperBound + rows.count) {
       let weights = product.weights + row * product.weightRowStride
       var k = depth.lowerBound

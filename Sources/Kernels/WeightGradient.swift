@@ -170,7 +170,9 @@ private struct QuadTiles {
       add(packed + 2 * packedStride, x) { spread2($0) }
       add(packed + 3 * packedStride, x) { spread3($0) }
     }
-    @inline(__always) func addSteps() {
+    /// Adds what is left of the first step, and all others.
+    @inline(__always) func addSteps(_ x: InlineArray<vectors, Vector>) {
+      addRest(packed, x)
       for step in 1..<steps {
         let packed = packed + 4 * step * packedStride
         let x = lanes(step)
@@ -185,8 +187,7 @@ private struct QuadTiles {
     find(range.lowerBound)
     let x = lanes(0)
     add(packed, x) { spread0($0) }
-    addRest(packed, x)
-    addSteps()
+    addSteps(x)
     for vector in stride(from: range.lowerBound + vectors, to: range.upperBound, by: vectors) {
       find(vector)
       let x = lanes(0)
@@ -201,8 +202,7 @@ private struct QuadTiles {
         }
       }
       sums += vectors * vectorStride
-      addRest(packed, x)
-      addSteps()
+      addSteps(x)
     }
     for v in 0..<vectors {
       for q in 0..<quads { store(tile[v][q], to: sums + q * quadStride + v * vectorStride) }
