@@ -23,6 +23,26 @@ extension VectorKernels {
 
   @inline(__always)
   private func productPanels(_ product: Product) {
+    // Rows of whole tiles of 5 or of 4, as for a panel.
+    let isOneRun = product.isRun && product.rows % 20 == 0 && (product.columns <= widestTile || parts > 1)
+    guard product.batch.count > 1 && !isOneRun else { return memberPanels(product) }
+    // One by one: the outputs of one may take the place of the inputs of the one before, and what all tiles of one shape
+    // have read is gone from the L1 cache when those of another come.
+    var member = product
+    member.batch = Product.Batch()
+    for _ in 0..<product.batch.count {
+      memberPanels(member)
+      member.weights += product.batch.weightStride
+      member.inputs += product.batch.inputStride
+      member.outputs += product.batch.outputStride
+      if case .leakyReLUGradient(let activations) = member.epilogue {
+        member.epilogue = .leakyReLUGradient(activations: activations + product.batch.outputStride)
+      }
+      if let prefetched = member.prefetched { member.prefetched = prefetched + product.prefetchedFloats }
+    }
+  }
+
+  private func memberPanels(_ product: Product) {
     var row = 0
     // Whole tiles, of 5 rows or of 4, but for the last.
     let panelRows = product.depth < deep ? product.rows : max(20, panelFloats / product.depth / 20 * 20)
@@ -77,6 +97,13 @@ extension VectorKernels {
   private let wideTile = 5
 #else
   private let wideTile = 3
+#endif
+
+/// Columns of the widest tile, where a column is one vector.
+#if REGISTERS_32
+  private let widestTile = 5
+#else
+  private let widestTile = 4
 #endif
 
 /// Floats of a panel's weights, at most: 512 KiB.

@@ -12,7 +12,7 @@ struct TileWidth<let vectors: Int, let parts: Int> {}
 /// Rows of a tile, as a type.
 struct TileHeight<let rows: Int> {}
 
-/// Tiles of one shape, one below the other and column by column, and a block of the depth.
+/// Tiles of one shape, one below the other and column by column, of all products of a batch, and a block of the depth.
 struct TileRun {
   /// Of whole tiles.
   var rows: Range<Int>
@@ -169,10 +169,10 @@ extension Product {
     let (weightRowStride, weightDepthStride) = (weightRowStride, weightDepthStride)
     let (inputOffsets, inputColumnStride) = (inputOffsets, inputColumnStride)
     let (outputs, outputRowStride, outputColumnStride) = (outputs, outputRowStride, outputColumnStride)
-    let depth = run.depth
+    let (batch, depth) = (batch, run.depth)
     // Of the tile.
-    var (row, column) = (run.rows.lowerBound, run.columns.lowerBound)
-    let firstWeights = weights + row * weightRowStride + depth.lowerBound * weightDepthStride
+    var (member, row, column) = (0, run.rows.lowerBound, run.columns.lowerBound)
+    var firstWeights = weights + row * weightRowStride + depth.lowerBound * weightDepthStride
     var tileWeights = firstWeights
     var tileInputs = inputs + column * inputColumnStride
     var offset = row * outputRowStride + column * outputColumnStride
@@ -219,12 +219,18 @@ extension Product {
       tileWeights += rows * weightRowStride
       var nextOffset = offset + rows * outputRowStride
       if row == run.rows.upperBound {
-        column += vectors / parts
-        guard column < run.columns.upperBound else { break }
         row = run.rows.lowerBound
-        tileWeights = firstWeights
+        column += vectors / parts
         tileInputs += vectors / parts * inputColumnStride
-        nextOffset = row * outputRowStride + column * outputColumnStride
+        if column == run.columns.upperBound {
+          member += 1
+          guard member < batch.count else { break }
+          column = run.columns.lowerBound
+          firstWeights += batch.weightStride
+          tileInputs += batch.inputStride - run.columns.count * inputColumnStride
+        }
+        tileWeights = firstWeights
+        nextOffset = member * batch.outputStride + row * outputRowStride + column * outputColumnStride
       }
       let firstInput = input(depth.lowerBound)
       for r in 0..<rows {

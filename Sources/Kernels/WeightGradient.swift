@@ -8,15 +8,21 @@ extension VectorKernels {
   /// register tiles read them, then multiplies.
   public func addWeightGradient(_ gradient: WeightGradient) {
     let halves = lanes / 8
-    for firstOutput in stride(from: 0, to: gradient.outputCount, by: panelOutputs) {
-      let panel = QuadPanel(
-        gradient, outputs: firstOutput..<min(firstOutput + panelOutputs, gradient.outputCount))
-      let count = panel.capacity / halves
-      for first in stride(from: 0, to: gradient.columns, by: count) {
-        let columns = first..<min(first + count, gradient.columns)
-        panel.pack(columns: columns, halves: halves)
-        panel.multiply(columns: columns, halves: halves)
+    var member = gradient
+    for _ in 0..<gradient.batch.count {
+      for firstOutput in stride(from: 0, to: gradient.outputCount, by: panelOutputs) {
+        let panel = QuadPanel(
+          member, outputs: firstOutput..<min(firstOutput + panelOutputs, gradient.outputCount))
+        let count = panel.capacity / halves
+        for first in stride(from: 0, to: gradient.columns, by: count) {
+          let columns = first..<min(first + count, gradient.columns)
+          panel.pack(columns: columns, halves: halves)
+          panel.multiply(columns: columns, halves: halves)
+        }
       }
+      member.gradients += gradient.batch.gradientStride
+      member.inputs += gradient.batch.inputStride
+      member.sums += gradient.batch.sumStride
     }
   }
 
@@ -58,17 +64,26 @@ private struct QuadPanel {
   @inline(__always)
   func pack(columns: Range<Int>, halves: Int) {
     let rowStride = gradient.gradientRowStride
-    var packed = gradient.scratch
+    let (whole, rest) = (outputs.count / 4, Int32(outputs.count % 4))
+    let stepStride = 32 * quads
+    var step = gradient.scratch
     for column in columns {
-      for half in 0..<halves {
-        var row = gradient.gradients + outputs.lowerBound * rowStride + column * gradient.columnStride + 8 * half
-        for quad in 0..<quads {
-          let count = min(4, outputs.count - 4 * quad)
-          cvector_pack_quad(row, rowStride, Int32(count), packed + 8 * quad, 8 * quads)
-          row += 4 * rowStride
+      var rows = gradient.gradients + outputs.lowerBound * rowStride + column * gradient.columnStride
+      var packed = step
+      // Both halves of a cache line, and no row to be looked for in whole quads.
+      for _ in 0..<whole {
+        for half in 0..<halves {
+          cvector_pack_quad(rows + 8 * half, rowStride, 4, packed + half * stepStride, 8 * quads)
         }
-        packed += 32 * quads
+        rows += 4 * rowStride
+        packed += 8
       }
+      if rest > 0 {
+        for half in 0..<halves {
+          cvector_pack_quad(rows + 8 * half, rowStride, rest, packed + half * stepStride, 8 * quads)
+        }
+      }
+      step += halves * stepStride
     }
   }
 

@@ -229,14 +229,13 @@ final class DenseBranch {
               for index in 0..<panelRows * Self.panelWidth { panel[index] = accumulating ? panel[index] + 0 : 0 }
               return
             }
-            var product = Product(
+            let product = Product(
               weights: outputGradient.pointer + image * outputStride + panelStart, rowStride: 1,
               depthStride: outputStride, inputs: rows[layer].pointer + image * inputStride + first,
               offsets: rowOffsets[layer].pointer, columnStride: laneCount, outputs: panel,
               outputRowStride: Self.panelWidth, outputColumnStride: laneCount, rows: panelRows,
               depth: part.count * laneCount, columns: (count + laneCount - 1) / laneCount,
               epilogue: accumulating ? .accumulate : .store)
-            product.packing = packing.pointer
             kernels.product(product)
           }
         }

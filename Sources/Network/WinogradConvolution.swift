@@ -67,11 +67,18 @@ final class WinogradConvolution {
     UnsafePointer(transformedWeights.pointer + position * outputs * inputs)
   }
 
-  /// Calls `body` for every position of a strip that tiles have, with the number of these.
-  private func forEachPosition(_ strip: WinogradStrip, _ body: (_ position: Int, _ tiles: Int) -> Void) {
+  /// Calls `body` for runs of a strip's positions, which as many tiles have.
+  private func forEachRun(_ strip: WinogradStrip, _ body: (_ positions: Range<Int>, _ tiles: Int) -> Void) {
     for row in 0..<strip.rowPoints {
-      for column in 0..<strip.columnPoints { body(8 * row + column, strip.tiles(atColumnPoint: column)) }
+      body(8 * row..<8 * row + 6, strip.tiles)
+      if strip.sixes > 0 { body(8 * row + 6..<8 * row + 8, strip.sixes) }
     }
+  }
+
+  /// The products of some positions.
+  private func batch(_ positions: Range<Int>, positionStride: Int) -> Product.Batch {
+    Product.Batch(
+      count: positions.count, weightStride: outputs * inputs, inputStride: positionStride, outputStride: positionStride)
   }
 
   /// output = leakyReLU(weights ⋆ input + bias); images bordered.
@@ -86,12 +93,14 @@ final class WinogradConvolution {
       let positionStride = strip.positionStride(channels: inputs, lanes: kernels.lanes)
       let tiles = products + positionStride
       kernels.winogradInput(input, channels: inputs, strip: strip, transformed: tiles)
-      forEachPosition(strip) { position, columns in
+      forEachRun(strip) { positions, columns in
+        let position = positions.lowerBound
         var product = Product(
           weights: weights(position), rowStride: inputs, depthStride: 1,
           inputs: tiles + position * positionStride, offsets: offsets, columnStride: kernels.lanes,
           outputs: products + position * positionStride, outputRowStride: column, outputColumnStride: kernels.lanes,
           rows: outputs, depth: inputs, columns: columns, epilogue: .store)
+        product.batch = batch(positions, positionStride: positionStride)
         product.prefetched = weights(position + 1)
         product.prefetchedFloats = outputs * inputs
         kernels.product(product)
@@ -125,11 +134,13 @@ final class WinogradConvolution {
         gradients + 9 * positionStride, rowStride: column, columnStride: kernels.lanes, rows: outputs,
         columns: strip.tiles, sums: biasSums)
       kernels.winogradInput(input, channels: inputs, strip: strip, transformed: tiles)
-      forEachPosition(strip) { position, columns in
+      forEachRun(strip) { positions, columns in
+        let position = positions.lowerBound
         let inputTile = tiles + position * positionStride
         let gradient = gradients + position * positionStride
         profile.weightGradient()
-        addWeightGradient(position, inputTile, gradient, columns, rowStride: column, offsets, kernels)
+        addWeightGradient(
+          positions, inputTile, gradient, columns, rowStride: column, positionStride: positionStride, offsets, kernels)
         guard result != nil else { return }
         profile.inputGradient()
         // The input's transform has served; its gradient takes its place.
@@ -139,6 +150,7 @@ final class WinogradConvolution {
             inputs: gradient, offsets: offsets, columnStride: kernels.lanes,
             outputs: inputTile, outputRowStride: column, outputColumnStride: kernels.lanes,
             rows: inputs, depth: outputs, columns: columns, epilogue: .store)
+        product.batch = batch(positions, positionStride: positionStride)
         product.prefetched = weights(position + 1)
         product.prefetchedFloats = outputs * inputs
         kernels.product(product)
@@ -148,33 +160,39 @@ final class WinogradConvolution {
   }
 
   private func addWeightGradient(
-    _ position: Int, _ inputTile: UnsafePointer<Float>, _ gradient: UnsafePointer<Float>, _ tiles: Int,
-    rowStride column: Int, _ offsets: UnsafePointer<Int32>, _ kernels: any KernelSet
+    _ positions: Range<Int>, _ inputTiles: UnsafePointer<Float>, _ gradients: UnsafePointer<Float>, _ tiles: Int,
+    rowStride column: Int, positionStride: Int, _ offsets: UnsafePointer<Int32>, _ kernels: any KernelSet
   ) {
+    let sums = gradientSums.pointer + positions.lowerBound * positionSums
     guard isWide else {
-      kernels.addWeightGradient(
-        WeightGradient(
-          gradients: gradient, rowStride: column, inputs: inputTile, offsets: offsets, columnStride: kernels.lanes,
-          outputCount: outputs, inputCount: inputs, columns: tiles,
-          sums: gradientSums.pointer + position * positionSums, scratch: workspace.gradientScratch.pointer))
+      var gradient = WeightGradient(
+        gradients: gradients, rowStride: column, inputs: inputTiles, offsets: offsets, columnStride: kernels.lanes,
+        outputCount: outputs, inputCount: inputs, columns: tiles, sums: sums,
+        scratch: workspace.gradientScratch.pointer)
+      gradient.batch = WeightGradient.Batch(
+        count: positions.count, gradientStride: positionStride, inputStride: positionStride, sumStride: positionSums)
+      kernels.addWeightGradient(gradient)
       return
     }
     let rowStride = Self.rowStride(inputs)
     let rows = workspace.rows.pointer
     // 16 terms of the depth at a time: the lanes of one tile, or of two.
     let depth = tiles * kernels.lanes
-    for first in stride(from: 0, to: depth, by: laneCount) {
-      kernels.transposeLanes(
-        inputTile + first, offsets: offsets, count: inputs, rows: rows + first * rowStride, rowStride: rowStride)
+    for index in 0..<positions.count {
+      for first in stride(from: 0, to: depth, by: laneCount) {
+        kernels.transposeLanes(
+          inputTiles + index * positionStride + first, offsets: offsets, count: inputs, rows: rows + first * rowStride,
+          rowStride: rowStride)
+      }
+      // Its columns are features, not lanes: all 16 of them.
+      self.kernels.product(
+        Product(
+          weights: gradients + index * positionStride, rowStride: column, depthStride: 1,
+          inputs: rows, offsets: workspace.rowOffsets(rowStride: rowStride), columnStride: laneCount,
+          outputs: sums + index * positionSums, outputRowStride: rowStride,
+          outputColumnStride: laneCount, rows: outputs, depth: depth, columns: rowStride / laneCount,
+          epilogue: .resume))
     }
-    // Its columns are features, not lanes: all 16 of them.
-    self.kernels.product(
-      Product(
-        weights: gradient, rowStride: column, depthStride: 1,
-        inputs: rows, offsets: workspace.rowOffsets(rowStride: rowStride), columnStride: laneCount,
-        outputs: gradientSums.pointer + position * positionSums, outputRowStride: rowStride,
-        outputColumnStride: laneCount, rows: outputs, depth: depth, columns: rowStride / laneCount,
-        epilogue: .resume))
   }
 
   /// Adds the sums to the weights' gradient and starts new ones.

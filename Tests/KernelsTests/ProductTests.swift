@@ -7,7 +7,7 @@ import Testing
   /// Sizes around the register tiles' (5, 4, 2, 1 rows; 4, 3, 2, 1 columns), and some layers'.
   static let shapes = [
     (1, 1, 1), (2, 3, 2), (4, 7, 3), (5, 9, 4), (17, 20, 7), (22, 20, 28), (20, 180, 9), (13, 6, 5), (6, 700, 10),
-    (3, 1500, 1),
+    (3, 1500, 1), (20, 20, 5), (40, 12, 3),
   ]
   static var cases: [(String, Int)] { kernelNames.flatMap { name in shapes.indices.map { (name, $0) } } }
 
@@ -112,6 +112,47 @@ import Testing
       #expect(results[0] == results[1])
     }
     #expect(packing.elements.suffix(64).allSatisfy { $0 == 7 })
+  }
+
+  @Test("a batch gives the bits of its products one by one", arguments: cases)
+  func batch(_ name: String, _ shape: Int) throws {
+    let kernels = try kernelSet(name)
+    let operands = Operands(Self.shapes[shape])
+    let (rows, depth, columns) = Self.shapes[shape]
+    // Three products that lie behind one another, with a gap between the outputs.
+    let batch = Product.Batch(
+      count: 3, weightStride: rows * depth, inputStride: depth * (columns + 1) * laneCount,
+      outputStride: (rows * columns + 1) * laneCount)
+    let weights = randomBuffer(3 * batch.weightStride, seed: 6)
+    let inputs = randomBuffer(3 * batch.inputStride, seed: 7)
+    let activations = randomBuffer(3 * batch.outputStride, seed: 8)
+    for epilogue in [
+      Epilogue.store, .resume, .biasLeakyReLU(operands.bias.pointer),
+      .leakyReLUGradient(activations: activations.pointer),
+    ] {
+      let (together, oneByOne) = (
+        FloatBuffer(count: 3 * batch.outputStride), FloatBuffer(count: 3 * batch.outputStride)
+      )
+      for outputs in [together, oneByOne] { outputs.fill(1) }
+      var product = operands.product(together, epilogue)
+      product.weights = UnsafePointer(weights.pointer)
+      product.inputs = UnsafePointer(inputs.pointer)
+      product.batch = batch
+      product.prefetched = UnsafePointer(weights.pointer)
+      product.prefetchedFloats = batch.weightStride
+      kernels.product(product)
+      for member in 0..<3 {
+        product.weights = UnsafePointer(weights.pointer + member * batch.weightStride)
+        product.inputs = UnsafePointer(inputs.pointer + member * batch.inputStride)
+        product.outputs = oneByOne.pointer + member * batch.outputStride
+        if case .leakyReLUGradient = epilogue {
+          product.epilogue = .leakyReLUGradient(activations: activations.pointer + member * batch.outputStride)
+        }
+        product.batch = Product.Batch()
+        kernels.product(product)
+      }
+      #expect(bits(together) == bits(oneByOne))
+    }
   }
 
   @Test("lane products weigh every lane by its own numbers", arguments: cases)
@@ -234,6 +275,30 @@ import Testing
     }
     kernels.addQuads(sums.pointer, outputs: outputs, inputs: inputs, into: totals.pointer)
     #expect(relativeError(totals, expected) < 1e-6)
+  }
+
+  @Test(
+    "a batch of weight gradients gives the bits of each",
+    arguments: kernelNames.flatMap { name in gradientShapes.indices.map { (name, $0) } })
+  func weightGradientBatch(_ name: String, _ shape: Int) throws {
+    let kernels = try kernelSet(name)
+    let (outputs, inputs, columns) = Self.gradientShapes[shape]
+    let operands = GradientOperands((outputs, inputs, 2 * columns))
+    let sumCount = operands.sums.count
+    // The second has the other half of the columns.
+    let together = FloatBuffer(count: 2 * sumCount)
+    var gradient = operands.gradient(together, columns: 0..<columns)
+    gradient.batch = WeightGradient.Batch(
+      count: 2, gradientStride: columns * laneCount, inputStride: columns * laneCount, sumStride: sumCount)
+    kernels.addWeightGradient(gradient)
+    let oneByOne = FloatBuffer(count: 2 * sumCount)
+    for member in 0..<2 {
+      var gradient = operands.gradient(oneByOne, columns: member * columns..<(member + 1) * columns)
+      gradient.sums += member * sumCount
+      kernels.addWeightGradient(gradient)
+    }
+    #expect(bits(together) == bits(oneByOne))
+    #expect(Set(bits(together).prefix(sumCount)) != [0] && Set(bits(together).suffix(sumCount)) != [0])
   }
 
   @Test("builds with fused multiply-add give the same bits of a weight gradient", arguments: gradientShapes.indices)
