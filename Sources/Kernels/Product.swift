@@ -44,8 +44,10 @@ extension VectorKernels {
 
   private func memberPanels(_ product: Product) {
     var row = 0
-    // Whole tiles, of 5 rows or of 4, but for the last.
-    let panelRows = product.depth < deep ? product.rows : max(20, panelFloats / product.depth / 20 * 20)
+    // Whole tiles, of 5 rows or of 4, but for the last. Packed inputs serve all rows: to pack them again for every panel
+    // would cost more than weights from the L3 cache.
+    let isWhole = product.depth < deep || product.packing != nil
+    let panelRows = isWhole ? product.rows : max(20, panelFloats / product.depth / 20 * 20)
     while row < product.rows {
       let end = min(product.rows, row + panelRows)
       productPanel(product, row..<end)

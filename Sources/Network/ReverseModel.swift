@@ -155,11 +155,16 @@ public final class ReverseModel {
       let outputs = architecture.denseLowerOutputs
       let pixels = architecture.spatialWidth * architecture.spatialWidth
       copying.begin()
+      let gradients = denseGradients.pointer + group * pixels * outputs * laneCount
       copyDenseChannels { channel, pixel, output in
-        let lanes = denseGradients.pointer + (group * pixels * outputs + output) * laneCount
-        lanes.update(from: featureGradient.pointer + channel + pixel, count: kernels.lanes)
-        // Lanes that were not computed hold another group's.
-        (lanes + kernels.lanes).update(repeating: 0, count: laneCount - kernels.lanes)
+        (gradients + output * laneCount).update(from: featureGradient.pointer + channel + pixel, count: laneCount)
+      }
+      // Lanes that were not computed hold another group's.
+      let computed = kernels.lanes
+      if computed < laneCount {
+        for element in 0..<pixels * outputs {
+          (gradients + element * laneCount + computed).update(repeating: 0, count: laneCount - computed)
+        }
       }
     }
     convolutions.backward(
