@@ -156,6 +156,9 @@ extension VectorKernels {
         let offset = column * laneCount
         var y = Line(repeating: Vector())
         for i in 0..<Rows.points { y[i] = load(strip.scratch + lane + column * scratchColumn + i * laneCount) }
+        prefetch(
+          Pixels(first: pixels + offset + strip.planeStride, rowStride: strip.rowStride), rows: Rows.points,
+          columns: 0...0)
         let x = Rows.inputAdjoint(y)
         for i in 0..<addedRows {
           let pixel = pixels + i * strip.rowStride + offset

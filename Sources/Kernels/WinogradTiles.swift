@@ -29,8 +29,10 @@ struct InputTransform: TileTransform {
   func apply<Rows: WinogradAxis, Columns: WinogradAxis>(
     channel: Int, pixel: Int, tile: Int, _: Rows.Type, _: Columns.Type
   ) {
+    let pixels = Pixels(first: images + pixel, rowStride: strip.rowStride)
+    prefetch(pixels.moved(by: strip.planeStride), rows: Rows.points, columns: 1...Columns.pixels)
     storePoints(
-      of: Pixels(first: images + pixel, rowStride: strip.rowStride), to: transformed + tile, positionStride,
+      of: pixels, to: transformed + tile, positionStride,
       strip.scratch, Rows.Input.self, Columns.Input.self)
   }
 }
@@ -46,6 +48,8 @@ struct OutputAdjointTransform<Gradients: TileSource>: TileTransform {
   func apply<Rows: WinogradAxis, Columns: WinogradAxis>(
     channel: Int, pixel: Int, tile: Int, _: Rows.Type, _: Columns.Type
   ) {
+    prefetch(
+      gradients.moved(by: pixel + strip.planeStride), rows: Rows.pixels, columns: 0...Columns.pixels - 1)
     #if REGISTERS_32
       // Each pair of rows reads all pixels: the activation's derivative is taken once.
       let gradients = Pixels(first: UnsafePointer(strip.scratch), rowStride: 6 * laneCount)
@@ -76,6 +80,9 @@ struct OutputTransform: TileTransform {
     channel: Int, pixel: Int, tile: Int, _ rows: Rows.Type, _ columns: Columns.Type
   ) {
     let bias = Vector(repeating: bias[channel])
+    prefetch(
+      Pixels(first: images + pixel + strip.planeStride, rowStride: strip.rowStride), rows: Rows.pixels,
+      columns: 0...Columns.pixels - 1)
     #if REGISTERS_32
       storeRows(tile, bias, to: images + pixel, rows, columns, Rows.evenOutputs)
       storeRows(tile, bias, to: images + pixel + strip.rowStride, rows, columns, Rows.oddOutputs)
@@ -138,6 +145,8 @@ protocol TileSource {
   func vector(_ i: Int, _ j: Int) -> Vector
   /// The same, as many floats further on.
   func moved(by offset: Int) -> Self
+  /// Asks for the vector's cache line, for the L2 cache.
+  func prefetch(_ i: Int, _ j: Int)
 }
 
 /// Vectors of images, 16 floats apart.
@@ -149,6 +158,8 @@ struct Pixels: TileSource {
   func vector(_ i: Int, _ j: Int) -> Vector { load(first + i * rowStride + j * laneCount) }
   @inline(__always)
   func moved(by offset: Int) -> Pixels { Pixels(first: first + offset, rowStride: rowStride) }
+  @inline(__always)
+  func prefetch(_ i: Int, _ j: Int) { cvector_prefetch_to_second_level(first + i * rowStride + j * laneCount) }
 }
 
 /// Gradients behind the activation, times its derivative where its outputs were `activations`.
@@ -166,6 +177,24 @@ struct GradientBehindActivation: TileSource {
   func moved(by offset: Int) -> GradientBehindActivation {
     GradientBehindActivation(gradients: gradients + offset, activations: activations + offset, rowStride: rowStride)
   }
+  @inline(__always)
+  func prefetch(_ i: Int, _ j: Int) {
+    let offset = i * rowStride + j * laneCount
+    cvector_prefetch_to_second_level(gradients + offset)
+    cvector_prefetch_to_second_level(activations + offset)
+  }
+}
+
+/// Asks for the pixels that a tile of the next channel reads or writes: images are too large for the L2 cache, and come in
+/// rows too short for a CPU to foresee.
+@inline(__always)
+func prefetch<Source: TileSource>(_ source: Source, rows: Int, columns: ClosedRange<Int>) {
+  // With half the lanes at a time it takes as long as it saves.
+  #if REGISTERS_32
+    for i in 0..<rows {
+      for j in columns { source.prefetch(i, j) }
+    }
+  #endif
 }
 
 /// Stores a tile's transform at all its points, positions `positionStride` apart.

@@ -54,6 +54,10 @@ static inline __attribute__((always_inline)) cvector_16 cvector_larger_16(cvecto
 static inline __attribute__((always_inline)) void cvector_prefetch_to_write(const float *line) {
   __builtin_prefetch(line, 1, 3);
 }
+// Asks for a cache line that will be read later, for the L2 cache.
+static inline __attribute__((always_inline)) void cvector_prefetch_to_second_level(const float *line) {
+  __builtin_prefetch(line, 0, 2);
+}
 // Asks for a cache line that will soon be read: other cores, whose threads read it too, keep it.
 static inline __attribute__((always_inline)) void cvector_prefetch_to_read(const float *line) {
   __builtin_prefetch(line, 0, 3);
