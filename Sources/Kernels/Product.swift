@@ -1,4 +1,3 @@
-internal import CPlatform
 public import KernelInterface
 
 extension VectorKernels {
@@ -64,11 +63,11 @@ extension VectorKernels {
       let step = vectors / parts
       let end = column + tiles * step
       if tiles > 0 && product.isRun {
-        productBlock(product, rows, column..<end, 0..<product.depth, fetching: nil, of: product, width)
+        productRows(product, rows, column..<end, 0..<product.depth, width)
         column = end
       }
       while column < end {
-        productRows(product, rows, column..<column + step, width)
+        productBlocks(product, rows, column..<column + step, width)
         column += step
       }
     }
@@ -111,26 +110,19 @@ extension VectorKernels {
 /// Floats of a panel's weights, at most: 512 KiB.
 private let panelFloats = 131072
 
+/// Computes a tile's columns of a panel, block by block of the depth.
 @inline(__always)
-private func productRows<let vectors: Int, let parts: Int>(
+private func productBlocks<let vectors: Int, let parts: Int>(
   _ product: Product, _ rows: Range<Int>, _ columns: Range<Int>, _ width: TileWidth<vectors, parts>
 ) {
   let blocks = depthBlocks(product, floats: vectors * Vector.scalarCount)
-  let depth = { (block: Int) in product.depth * block / blocks..<product.depth * (block + 1) / blocks }
   for block in 0..<blocks {
-    var next: InputBlock?
-    if block + 1 < blocks {
-      next = InputBlock(column: columns.lowerBound, depth: depth(block + 1))
-    } else if columns.upperBound < product.columns {
-      next = InputBlock(column: columns.upperBound, depth: depth(0))
-    }
+    let depth = product.depth * block / blocks..<product.depth * (block + 1) / blocks
     // The depth of what is added to the outputs is not cut, and may be too long.
-    let blockCount = depth(block).count * vectors * Vector.scalarCount
-    if let packing = product.packing, blockCount <= Product.packedFloats {
-      let packed = pack(product, columns.lowerBound, depth(block), into: packing, width)
-      productBlock(packed, rows, columns, depth(block), fetching: next, of: product, width)
+    if let packing = product.packing, depth.count * vectors * Vector.scalarCount <= Product.packedFloats {
+      productRows(pack(product, columns.lowerBound, depth, into: packing, width), rows, columns, depth, width)
     } else {
-      productBlock(product, rows, columns, depth(block), fetching: next, of: product, width)
+      productRows(product, rows, columns, depth, width)
     }
   }
 }
@@ -160,18 +152,12 @@ private func pack<let vectors: Int, let parts: Int>(
   return packed
 }
 
-/// Depth from which on what comes next is worth fetching: shallow products lie in the caches.
+/// Depth from which on weights are cut into panels and depth into blocks: shallow products lie in the caches.
 private let deep = 128
 
 extension Product {
-  /// Whether all tiles of a width are computed in one go: nothing is brought together or fetched between them.
+  /// Whether all tiles of a width are computed in one go: nothing is brought together between them.
   fileprivate var isRun: Bool { depth < deep && packing == nil }
-}
-
-/// Inputs of a block: from a column on, as many as a tile has.
-private struct InputBlock {
-  var column: Int
-  var depth: Range<Int>
 }
 
 /// How many blocks the depth is cut into; sums of one are where the next begins, so the bits are those of one.
@@ -183,27 +169,23 @@ private func depthBlocks(_ product: Product, floats: Int) -> Int {
   return max(1, (product.depth * floats + Product.inputBlockFloats / 2) / Product.inputBlockFloats)
 }
 
+/// Computes whole columns of tiles, by rows of 5 or 4, then the rest.
 @inline(__always)
-private func productBlock<let vectors: Int, let parts: Int>(
-  _ product: Product, _ rows: Range<Int>, _ columns: Range<Int>, _ depth: Range<Int>, fetching next: InputBlock?,
-  of source: Product, _ width: TileWidth<vectors, parts>
+private func productRows<let vectors: Int, let parts: Int>(
+  _ product: Product, _ rows: Range<Int>, _ columns: Range<Int>, _ depth: Range<Int>, _ width: TileWidth<vectors, parts>
 ) {
   var row = rows.lowerBound
   @inline(__always) func compute<let tileRows: Int>(_ height: TileHeight<tileRows>, isRest: Bool) {
-    // Deep products fetch, tile by tile, what comes next.
-    let step = product.depth < deep ? (rows.upperBound - row) / tileRows * tileRows : tileRows
-    while row + tileRows <= rows.upperBound {
-      let tiles = row..<row + step
-      if product.depth >= deep { prefetch(source, after: tiles, of: rows, depth, next, columns: columns.count) }
-      var run = TileRun(rows: tiles, columns: columns, depth: depth)
-      if columns.lowerBound == 0, row == rows.lowerBound, let prefetched = product.prefetched {
-        run.lines = prefetched
-        let tileCount = step / tileRows * (columns.count / (vectors / parts))
-        run.linesPerTile = (product.prefetchedFloats / laneCount + tileCount - 1) / tileCount
-      }
-      if isRest { product.computeRest(run, height, width) } else { product.compute(run, height, width) }
-      row += step
+    let tiles = (rows.upperBound - row) / tileRows
+    guard tiles > 0 else { return }
+    var run = TileRun(rows: row..<row + tiles * tileRows, columns: columns, depth: depth)
+    if columns.lowerBound == 0, row == rows.lowerBound, let prefetched = product.prefetched {
+      run.lines = prefetched
+      let tileCount = tiles * (columns.count / (vectors / parts))
+      run.linesPerTile = (product.prefetchedFloats / laneCount + tileCount - 1) / tileCount
     }
+    if isRest { product.computeRest(run, height, width) } else { product.compute(run, height, width) }
+    row = run.rows.upperBound
   }
   #if VECTOR_WIDTH_8 && !REGISTERS_32
     // Six fit too where nothing is left over by five.
@@ -217,31 +199,4 @@ private func productBlock<let vectors: Int, let parts: Int>(
     compute(TileHeight<2>(), isRest: false)
   #endif
   compute(TileHeight<1>(), isRest: true)
-}
-
-/// Fetches the weights of the rows that follow, and the rows' share of the next block's inputs: for deep products.
-@inline(__always)
-private func prefetch(
-  _ product: Product, after rows: Range<Int>, of panel: Range<Int>, _ depth: Range<Int>, _ next: InputBlock?,
-  columns: Int
-) {
-  if product.weightDepthStride == 1 && product.prefetched == nil {
-    for row in rows.upperBound..<min(panel.upperBound, rows.upperBound + rows.count) {
-      let weights = product.weights + row * product.weightRowStride
-      var k = depth.lowerBound
-      while k < depth.upperBound {
-        cvector_prefetch_to_read(weights + k)
-        k += laneCount
-      }
-    }
-  }
-  guard let next else { return }
-  let first = next.depth.lowerBound + next.depth.count * (rows.lowerBound - panel.lowerBound) / panel.count
-  let end = next.depth.lowerBound + next.depth.count * (rows.upperBound - panel.lowerBound) / panel.count
-  let inputs = product.inputs + next.column * product.inputColumnStride
-  for k in first..<end {
-    for column in 0..<columns {
-      cvector_prefetch_to_read(inputs + Int(product.inputOffsets[k]) + column * product.inputColumnStride)
-    }
-  }
 }
