@@ -184,14 +184,16 @@ final class WinogradConvolution {
           inputTiles + index * positionStride + first, offsets: offsets, count: inputs, rows: rows + first * rowStride,
           rowStride: rowStride)
       }
+      var product = Product(
+        weights: gradients + index * positionStride, rowStride: column, depthStride: 1,
+        inputs: rows, offsets: workspace.rowOffsets(rowStride: rowStride), columnStride: laneCount,
+        outputs: sums + index * positionSums, outputRowStride: rowStride,
+        outputColumnStride: laneCount, rows: outputs, depth: depth, columns: rowStride / laneCount,
+        epilogue: .resume)
+      product.prefetched = UnsafePointer(product.outputs + positionSums)
+      product.prefetchedFloats = positionSums
       // Its columns are features, not lanes: all 16 of them.
-      self.kernels.product(
-        Product(
-          weights: gradients + index * positionStride, rowStride: column, depthStride: 1,
-          inputs: rows, offsets: workspace.rowOffsets(rowStride: rowStride), columnStride: laneCount,
-          outputs: sums + index * positionSums, outputRowStride: rowStride,
-          outputColumnStride: laneCount, rows: outputs, depth: depth, columns: rowStride / laneCount,
-          epilogue: .resume))
+      self.kernels.product(product)
     }
   }
 
