@@ -91,7 +91,8 @@ public struct Product {
 
   /// Products of one shape, one after another: the operands of each lie as many floats behind those of the one before.
   ///
-  /// A product's outputs may overwrite the inputs of those before it. Activations of an epilogue are addressed like the outputs; a bias is that of all.
+  /// A product's outputs may overwrite the inputs of those before it. Activations of an epilogue are addressed like the
+  /// outputs; a bias is that of all.
   public struct Batch {
     /// How many.
     public var count = 1

@@ -72,11 +72,6 @@ public struct WinogradStrip {
   public var width: Int { 6 * sixes + 4 * fours }
   /// Points of the rows.
   public var rowPoints: Int { isTall ? 8 : 6 }
-  /// Points of the columns.
-  public var columnPoints: Int { sixes > 0 ? 8 : 6 }
-
-  /// Tiles that have a point of the columns: the first of the strip.
-  public func tiles(atColumnPoint point: Int) -> Int { point < 6 ? tiles : sixes }
 
   /// Floats between positions of the transformed tiles.
   ///

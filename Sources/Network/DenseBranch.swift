@@ -31,7 +31,7 @@ final class DenseBranch {
   private let weightOffsets: [AlignedBuffer<Int32>]
   private let imageStride: Int
   private let panelSum: CanonicalSum
-  /// `Product.packing` of the backward products: rows of weights and of features lie far apart, and weights across cache lines.
+  /// `Product.packing` of input gradients: rows of weights lie far apart, and across cache lines.
   private let packing = FloatBuffer(count: Product.packingCount)
   /// Rows and columns of a weight gradient that are computed together: what a part of the minibatch has for them stays in the
   /// L1 cache, the sums of the parts in the L2 cache.
