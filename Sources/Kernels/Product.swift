@@ -157,7 +157,9 @@ private let deep = 128
 
 extension Product {
   /// Whether all tiles of a width are computed in one go: nothing is brought together between them.
-  fileprivate var isRun: Bool { depth < deep && packing == nil }
+  ///
+  /// Vectors of whole cache lines need no packing where they are few.
+  fileprivate var isRun: Bool { depth < deep && (packing == nil || Vector.scalarCount == laneCount) }
 }
 
 /// How many blocks the depth is cut into; sums of one are where the next begins, so the bits are those of one.

@@ -31,7 +31,7 @@ final class DenseBranch {
   private let weightOffsets: [AlignedBuffer<Int32>]
   private let imageStride: Int
   private let panelSum: CanonicalSum
-  /// `Product.packing` of input gradients: rows of weights lie far apart, and across cache lines.
+  /// `Product.packing` of the backward products: rows of weights and of features lie far apart, and weights across cache lines.
   private let packing = FloatBuffer(count: Product.packingCount)
   /// Rows and columns of a weight gradient that are computed together: what a part of the minibatch has for them stays in the
   /// L1 cache, the sums of the parts in the L2 cache.
@@ -229,13 +229,14 @@ final class DenseBranch {
               for index in 0..<panelRows * Self.panelWidth { panel[index] = accumulating ? panel[index] + 0 : 0 }
               return
             }
-            let product = Product(
+            var product = Product(
               weights: outputGradient.pointer + image * outputStride + panelStart, rowStride: 1,
               depthStride: outputStride, inputs: rows[layer].pointer + image * inputStride + first,
               offsets: rowOffsets[layer].pointer, columnStride: laneCount, outputs: panel,
               outputRowStride: Self.panelWidth, outputColumnStride: laneCount, rows: panelRows,
               depth: part.count * laneCount, columns: (count + laneCount - 1) / laneCount,
               epilogue: accumulating ? .accumulate : .store)
+            product.packing = packing.pointer
             kernels.product(product)
           }
         }
