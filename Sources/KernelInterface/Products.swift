@@ -53,7 +53,10 @@ public struct Product {
   /// Columns of inputs and outputs.
   public var columns: Int
   /// The products of this shape that are computed; the other properties are those of the first.
-  public var batch = Batch()
+  ///
+  /// A product's outputs may overwrite the inputs of those before it. Activations of an epilogue are addressed like the
+  /// outputs; a bias is that of all.
+  public var batch = StridedBatch()
   /// Memory that the next product will read, fetched while this one computes: `prefetchedFloats` floats; nil for none.
   ///
   /// Each of a batch fetches the floats that follow those of the one before.
@@ -62,7 +65,8 @@ public struct Product {
   public var prefetchedFloats = 0
   /// `packingCount` floats that are overwritten: a block of inputs is brought together there before all rows read it.
   ///
-  /// For many rows and inputs that lie far apart, or across cache lines. nil: inputs are read where they are.
+  /// For many rows and inputs that lie far apart, or across cache lines. nil: inputs are read where they are, and so
+  /// are shallow products' of vectors that are whole cache lines.
   public var packing: UnsafeMutablePointer<Float>?
   /// What is done to the sums.
   public var epilogue: Epilogue
@@ -87,29 +91,6 @@ public struct Product {
     self.depth = depth
     self.columns = columns
     self.epilogue = epilogue
-  }
-
-  /// Products of one shape, one after another: the operands of each lie as many floats behind those of the one before.
-  ///
-  /// A product's outputs may overwrite the inputs of those before it. Activations of an epilogue are addressed like the
-  /// outputs; a bias is that of all.
-  public struct Batch {
-    /// How many.
-    public var count = 1
-    /// Floats between weights.
-    public var weightStride = 0
-    /// Floats between inputs.
-    public var inputStride = 0
-    /// Floats between outputs.
-    public var outputStride = 0
-
-    /// Describes a batch: of one product, where nothing is said.
-    public init(count: Int = 1, weightStride: Int = 0, inputStride: Int = 0, outputStride: Int = 0) {
-      self.count = count
-      self.weightStride = weightStride
-      self.inputStride = inputStride
-      self.outputStride = outputStride
-    }
   }
 
   /// Floats of `packing`: a block of inputs, and the offsets of its depth.

@@ -26,27 +26,7 @@ public struct WeightGradient {
   /// `scratchCount` floats that are overwritten.
   public var scratch: UnsafeMutablePointer<Float>
   /// The sums of this shape that are computed; the other properties are those of the first.
-  public var batch = Batch()
-
-  /// Weight gradients of one shape: the operands of each lie as many floats behind those of the one before.
-  public struct Batch {
-    /// How many.
-    public var count = 1
-    /// Floats between gradients.
-    public var gradientStride = 0
-    /// Floats between inputs.
-    public var inputStride = 0
-    /// Floats between sums.
-    public var sumStride = 0
-
-    /// Describes a batch: of one, where nothing is said.
-    public init(count: Int = 1, gradientStride: Int = 0, inputStride: Int = 0, sumStride: Int = 0) {
-      self.count = count
-      self.gradientStride = gradientStride
-      self.inputStride = inputStride
-      self.sumStride = sumStride
-    }
-  }
+  public var batch = StridedBatch()
 
   /// Describes the sums; see the properties.
   public init(

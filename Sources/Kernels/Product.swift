@@ -13,35 +13,35 @@ extension VectorKernels {
         vectors.inputColumnStride = Vector.scalarCount
         vectors.outputColumnStride = Vector.scalarCount
         vectors.columns *= 2
-        VectorKernels(lanes: Vector.scalarCount).productPanels(vectors)
+        VectorKernels(lanes: Vector.scalarCount).productBatch(vectors)
         return
       }
     #endif
-    productPanels(product)
+    productBatch(product)
   }
 
   @inline(__always)
-  private func productPanels(_ product: Product) {
+  private func productBatch(_ product: Product) {
     // Rows of whole tiles of 5 or of 4, as for a panel.
-    let isOneRun = product.isRun && product.rows % 20 == 0 && (product.columns <= widestTile || parts > 1)
-    guard product.batch.count > 1 && !isOneRun else { return memberPanels(product) }
+    let isOneRun = product.isRun && product.rows % 20 == 0 && (product.columns <= evenColumns || parts > 1)
+    guard product.batch.count > 1 && !isOneRun else { return productPanels(product) }
     // One by one: the outputs of one may take the place of the inputs of the one before, and what all tiles of one shape
     // have read is gone from the L1 cache when those of another come.
     var member = product
-    member.batch = Product.Batch()
+    member.batch = StridedBatch()
     for _ in 0..<product.batch.count {
-      memberPanels(member)
-      member.weights += product.batch.weightStride
+      productPanels(member)
+      member.weights += product.batch.leftStride
       member.inputs += product.batch.inputStride
-      member.outputs += product.batch.outputStride
+      member.outputs += product.batch.resultStride
       if case .leakyReLUGradient(let activations) = member.epilogue {
-        member.epilogue = .leakyReLUGradient(activations: activations + product.batch.outputStride)
+        member.epilogue = .leakyReLUGradient(activations: activations + product.batch.resultStride)
       }
       if let prefetched = member.prefetched { member.prefetched = prefetched + product.prefetchedFloats }
     }
   }
 
-  private func memberPanels(_ product: Product) {
+  private func productPanels(_ product: Product) {
     var row = 0
     // Whole tiles, of 5 rows or of 4, but for the last. Packed inputs serve all rows: to pack them again for every panel
     // would cost more than weights from the L3 cache.
@@ -100,11 +100,11 @@ extension VectorKernels {
   private let wideTile = 3
 #endif
 
-/// Columns of the widest tile, where a column is one vector.
+/// Columns, of one vector each, up to which all tiles are of one width.
 #if REGISTERS_32
-  private let widestTile = 5
+  private let evenColumns = 5
 #else
-  private let widestTile = 4
+  private let evenColumns = 4
 #endif
 
 /// Floats of a panel's weights, at most: 512 KiB.

@@ -226,11 +226,11 @@ extension Product {
           member += 1
           guard member < batch.count else { break }
           column = run.columns.lowerBound
-          firstWeights += batch.weightStride
+          firstWeights += batch.leftStride
           tileInputs += batch.inputStride - run.columns.count * inputColumnStride
         }
         tileWeights = firstWeights
-        nextOffset = member * batch.outputStride + row * outputRowStride + column * outputColumnStride
+        nextOffset = member * batch.resultStride + row * outputRowStride + column * outputColumnStride
       }
       let firstInput = input(depth.lowerBound)
       for r in 0..<rows {

@@ -20,9 +20,9 @@ extension VectorKernels {
           panel.multiply(columns: columns, halves: halves)
         }
       }
-      member.gradients += gradient.batch.gradientStride
+      member.gradients += gradient.batch.leftStride
       member.inputs += gradient.batch.inputStride
-      member.sums += gradient.batch.sumStride
+      member.sums += gradient.batch.resultStride
     }
   }
 
@@ -71,18 +71,17 @@ private struct QuadPanel {
       var rows = gradient.gradients + outputs.lowerBound * rowStride + column * gradient.columnStride
       var packed = step
       // Both halves of a cache line, and no row to be looked for in whole quads.
-      for _ in 0..<whole {
+      @inline(__always) func pack(_ count: Int32) {
         for half in 0..<halves {
-          cvector_pack_quad(rows + 8 * half, rowStride, 4, packed + half * stepStride, 8 * quads)
+          cvector_pack_quad(rows + 8 * half, rowStride, count, packed + half * stepStride, 8 * quads)
         }
+      }
+      for _ in 0..<whole {
+        pack(4)
         rows += 4 * rowStride
         packed += 8
       }
-      if rest > 0 {
-        for half in 0..<halves {
-          cvector_pack_quad(rows + 8 * half, rowStride, rest, packed + half * stepStride, 8 * quads)
-        }
-      }
+      if rest > 0 { pack(rest) }
       step += halves * stepStride
     }
   }

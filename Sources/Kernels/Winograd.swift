@@ -158,7 +158,7 @@ extension VectorKernels {
         for i in 0..<Rows.points { y[i] = load(strip.scratch + lane + column * scratchColumn + i * laneCount) }
         prefetch(
           Pixels(first: pixels + offset + strip.planeStride, rowStride: strip.rowStride), rows: Rows.points,
-          columns: 0...0)
+          columns: 0..<1)
         let x = Rows.inputAdjoint(y)
         for i in 0..<addedRows {
           let pixel = pixels + i * strip.rowStride + offset

@@ -30,7 +30,7 @@ struct InputTransform: TileTransform {
     channel: Int, pixel: Int, tile: Int, _: Rows.Type, _: Columns.Type
   ) {
     let pixels = Pixels(first: images + pixel, rowStride: strip.rowStride)
-    prefetch(pixels.moved(by: strip.planeStride), rows: Rows.points, columns: 1...Columns.pixels)
+    prefetch(pixels.moved(by: strip.planeStride), rows: Rows.points, columns: 1..<Columns.pixels + 1)
     storePoints(
       of: pixels, to: transformed + tile, positionStride,
       strip.scratch, Rows.Input.self, Columns.Input.self)
@@ -49,7 +49,7 @@ struct OutputAdjointTransform<Gradients: TileSource>: TileTransform {
     channel: Int, pixel: Int, tile: Int, _: Rows.Type, _: Columns.Type
   ) {
     prefetch(
-      gradients.moved(by: pixel + strip.planeStride), rows: Rows.pixels, columns: 0...Columns.pixels - 1)
+      gradients.moved(by: pixel + strip.planeStride), rows: Rows.pixels, columns: 0..<Columns.pixels)
     #if REGISTERS_32
       // Each pair of rows reads all pixels: the activation's derivative is taken once.
       let gradients = Pixels(first: UnsafePointer(strip.scratch), rowStride: 6 * laneCount)
@@ -82,7 +82,7 @@ struct OutputTransform: TileTransform {
     let bias = Vector(repeating: bias[channel])
     prefetch(
       Pixels(first: images + pixel + strip.planeStride, rowStride: strip.rowStride), rows: Rows.pixels,
-      columns: 0...Columns.pixels - 1)
+      columns: 0..<Columns.pixels)
     #if REGISTERS_32
       storeRows(tile, bias, to: images + pixel, rows, columns, Rows.evenOutputs)
       storeRows(tile, bias, to: images + pixel + strip.rowStride, rows, columns, Rows.oddOutputs)
@@ -188,7 +188,7 @@ struct GradientBehindActivation: TileSource {
 /// Asks for the pixels that a tile of the next channel reads or writes: images are too large for the L2 cache, and come in
 /// rows too short for a CPU to foresee.
 @inline(__always)
-func prefetch<Source: TileSource>(_ source: Source, rows: Int, columns: ClosedRange<Int>) {
+func prefetch<Source: TileSource>(_ source: Source, rows: Int, columns: Range<Int>) {
   // With half the lanes at a time it takes as long as it saves.
   #if REGISTERS_32
     for i in 0..<rows {

@@ -155,16 +155,13 @@ public final class ReverseModel {
       let outputs = architecture.denseLowerOutputs
       let pixels = architecture.spatialWidth * architecture.spatialWidth
       copying.begin()
+      let computed = kernels.lanes
       let gradients = denseGradients.pointer + group * pixels * outputs * laneCount
       copyDenseChannels { channel, pixel, output in
-        (gradients + output * laneCount).update(from: featureGradient.pointer + channel + pixel, count: laneCount)
-      }
-      // Lanes that were not computed hold another group's.
-      let computed = kernels.lanes
-      if computed < laneCount {
-        for element in 0..<pixels * outputs {
-          (gradients + element * laneCount + computed).update(repeating: 0, count: laneCount - computed)
-        }
+        let lanes = gradients + output * laneCount
+        lanes.update(from: featureGradient.pointer + channel + pixel, count: laneCount)
+        // Lanes that were not computed hold another group's.
+        if computed < laneCount { (lanes + computed).update(repeating: 0, count: laneCount - computed) }
       }
     }
     convolutions.backward(

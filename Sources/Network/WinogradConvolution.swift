@@ -67,7 +67,7 @@ final class WinogradConvolution {
     UnsafePointer(transformedWeights.pointer + position * outputs * inputs)
   }
 
-  /// Calls `body` for runs of a strip's positions, which as many tiles have.
+  /// Calls `body` for runs of a strip's positions that as many tiles have: only tiles of six have the last two of a row.
   private func forEachRun(_ strip: WinogradStrip, _ body: (_ positions: Range<Int>, _ tiles: Int) -> Void) {
     for row in 0..<strip.rowPoints {
       body(8 * row..<8 * row + 6, strip.tiles)
@@ -76,9 +76,9 @@ final class WinogradConvolution {
   }
 
   /// The products of some positions.
-  private func batch(_ positions: Range<Int>, positionStride: Int) -> Product.Batch {
-    Product.Batch(
-      count: positions.count, weightStride: outputs * inputs, inputStride: positionStride, outputStride: positionStride)
+  private func batch(_ positions: Range<Int>, positionStride: Int) -> StridedBatch {
+    StridedBatch(
+      count: positions.count, leftStride: outputs * inputs, inputStride: positionStride, resultStride: positionStride)
   }
 
   /// output = leakyReLU(weights ⋆ input + bias); images bordered.
@@ -169,8 +169,8 @@ final class WinogradConvolution {
         gradients: gradients, rowStride: column, inputs: inputTiles, offsets: offsets, columnStride: kernels.lanes,
         outputCount: outputs, inputCount: inputs, columns: tiles, sums: sums,
         scratch: workspace.gradientScratch.pointer)
-      gradient.batch = WeightGradient.Batch(
-        count: positions.count, gradientStride: positionStride, inputStride: positionStride, sumStride: positionSums)
+      gradient.batch = StridedBatch(
+        count: positions.count, leftStride: positionStride, inputStride: positionStride, resultStride: positionSums)
       kernels.addWeightGradient(gradient)
       return
     }

@@ -120,18 +120,18 @@ import Testing
     let operands = Operands(Self.shapes[shape])
     let (rows, depth, columns) = Self.shapes[shape]
     // Three products that lie behind one another, with a gap between the outputs.
-    let batch = Product.Batch(
-      count: 3, weightStride: rows * depth, inputStride: depth * (columns + 1) * laneCount,
-      outputStride: (rows * columns + 1) * laneCount)
-    let weights = randomBuffer(3 * batch.weightStride, seed: 6)
+    let batch = StridedBatch(
+      count: 3, leftStride: rows * depth, inputStride: depth * (columns + 1) * laneCount,
+      resultStride: (rows * columns + 1) * laneCount)
+    let weights = randomBuffer(3 * batch.leftStride, seed: 6)
     let inputs = randomBuffer(3 * batch.inputStride, seed: 7)
-    let activations = randomBuffer(3 * batch.outputStride, seed: 8)
+    let activations = randomBuffer(3 * batch.resultStride, seed: 8)
     for epilogue in [
       Epilogue.store, .resume, .biasLeakyReLU(operands.bias.pointer),
       .leakyReLUGradient(activations: activations.pointer),
     ] {
       let (together, oneByOne) = (
-        FloatBuffer(count: 3 * batch.outputStride), FloatBuffer(count: 3 * batch.outputStride)
+        FloatBuffer(count: 3 * batch.resultStride), FloatBuffer(count: 3 * batch.resultStride)
       )
       for outputs in [together, oneByOne] { outputs.fill(1) }
       var product = operands.product(together, epilogue)
@@ -139,16 +139,16 @@ import Testing
       product.inputs = UnsafePointer(inputs.pointer)
       product.batch = batch
       product.prefetched = UnsafePointer(weights.pointer)
-      product.prefetchedFloats = batch.weightStride
+      product.prefetchedFloats = batch.leftStride
       kernels.product(product)
       for member in 0..<3 {
-        product.weights = UnsafePointer(weights.pointer + member * batch.weightStride)
+        product.weights = UnsafePointer(weights.pointer + member * batch.leftStride)
         product.inputs = UnsafePointer(inputs.pointer + member * batch.inputStride)
-        product.outputs = oneByOne.pointer + member * batch.outputStride
+        product.outputs = oneByOne.pointer + member * batch.resultStride
         if case .leakyReLUGradient = epilogue {
-          product.epilogue = .leakyReLUGradient(activations: activations.pointer + member * batch.outputStride)
+          product.epilogue = .leakyReLUGradient(activations: activations.pointer + member * batch.resultStride)
         }
-        product.batch = Product.Batch()
+        product.batch = StridedBatch()
         kernels.product(product)
       }
       #expect(bits(together) == bits(oneByOne))
@@ -288,8 +288,8 @@ import Testing
     // The second has the other half of the columns.
     let together = FloatBuffer(count: 2 * sumCount)
     var gradient = operands.gradient(together, columns: 0..<columns)
-    gradient.batch = WeightGradient.Batch(
-      count: 2, gradientStride: columns * laneCount, inputStride: columns * laneCount, sumStride: sumCount)
+    gradient.batch = StridedBatch(
+      count: 2, leftStride: columns * laneCount, inputStride: columns * laneCount, resultStride: sumCount)
     kernels.addWeightGradient(gradient)
     let oneByOne = FloatBuffer(count: 2 * sumCount)
     for member in 0..<2 {
