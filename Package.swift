@@ -1,10 +1,10 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-// Every kernel exists once, in Sources/Kernels, and is compiled four times: for any CPU (128-bit vectors), for
-// x86-64-v3 (AVX2 + FMA), for x86-64-v4 (AVX-512) and for v4 with vectors of 8, which groups of up to 8 images take.
-// KernelsV3, KernelsV4 and KernelsV4Half hold symbolic links to the same files; Tensors chooses among them at run time. The flags are unsafeFlags because SwiftPM has no other spelling for an
-// instruction set per target; they are allowed in a root package, which this is, and need nothing from the user.
+// Every kernel exists once, in Sources/Kernels, and is compiled three times: for any CPU (128-bit vectors), for
+// x86-64-v3 (AVX2 + FMA) and for x86-64-v4 (AVX-512). KernelsV3 and KernelsV4 hold symbolic links to the same files; Tensors
+// chooses among them at run time. The flags are unsafeFlags because SwiftPM has no other spelling for an instruction set per
+// target; they are allowed in a root package, which this is, and need nothing from the user.
 func kernelSettings(march: String?, vectorWidth: Int) -> [SwiftSetting] {
   // A register tile is a nest of constant loops; it stays in registers only where all of them unroll. What becomes of
   // vectors hangs on LLVM's passes (`addingProduct` leaves the standard library as one scalar operation a lane, which the SLP
@@ -44,13 +44,10 @@ var kernelModules: [Target.Dependency] = ["Kernels"]
       name: "KernelsV3", dependencies: ["CPlatform", "KernelInterface"],
       swiftSettings: kernelSettings(march: "x86-64-v3", vectorWidth: 8)),
     .target(
-      name: "KernelsV4", dependencies: ["CPlatform", "KernelInterface"],
+      name: "KernelsV4", dependencies: ["CPlatform", "KernelInterface", "KernelsV3"],
       swiftSettings: kernelSettings(march: "x86-64-v4", vectorWidth: 16)),
-    .target(
-      name: "KernelsV4Half", dependencies: ["CPlatform", "KernelInterface"],
-      swiftSettings: kernelSettings(march: "x86-64-v4", vectorWidth: 8)),
   ]
-  kernelModules += ["KernelsV3", "KernelsV4", "KernelsV4Half"]
+  kernelModules += ["KernelsV3", "KernelsV4"]
 #endif
 
 let package = Package(

@@ -27,7 +27,7 @@ public struct WinogradTiling: Sendable, Equatable {
 /// from 8 × 8 inputs by 64 products instead of 324, F(4×4, 3×3) 4 × 4 from 6 × 6 by 36 instead of 144. The 6 points of the
 /// latter are the first 6 of the former, so both kinds of tiles, and those of 6 × 4 pixels, share their weights.
 ///
-/// A strip's transformed tiles are [64][channels][tiles][lanes], positions `positionStride` apart; position 8·i + j is point i
+/// A strip's transformed tiles are [64][channels][tiles][lanes], positions `positionStride` and channels `channelStride` apart; position 8·i + j is point i
 /// of the rows and point j of the columns. At each position they are an ordinary product over the channels; columns of
 /// tiles that lack a point are left out, and so are positions in rows of tiles that lack it.
 public struct WinogradStrip {
@@ -73,12 +73,15 @@ public struct WinogradStrip {
   /// Points of the rows.
   public var rowPoints: Int { isTall ? 8 : 6 }
 
+  /// Floats between channels of the transformed tiles: whole vectors of 16, so that two tiles of 8 lanes are one.
+  public func channelStride(lanes: Int) -> Int { (tiles * lanes + laneCount - 1) / laneCount * laneCount }
+
   /// Floats between positions of the transformed tiles.
   ///
   /// An odd number of cache lines, so that a tile's 64 positions spread over all sets of the L1 cache: with 100 channels and
   /// 4 tiles they would crowd 4 of 64.
   public func positionStride(channels: Int, lanes: Int) -> Int {
-    ((channels * tiles * lanes + laneCount - 1) / laneCount | 1) * laneCount
+    (channels * channelStride(lanes: lanes) / laneCount | 1) * laneCount
   }
 
   /// Offset of the strip's first input, which is in the border for the first tiles.

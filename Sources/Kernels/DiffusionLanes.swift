@@ -43,6 +43,13 @@ extension VectorKernels {
     clean: UnsafePointer<Float>, noise: UnsafeMutablePointer<Float>, noisy: UnsafeMutablePointer<Float>,
     colors: Int, height: Int, width: Int, coefficients: UnsafePointer<Float>
   ) {
+    #if VECTOR_WIDTH_16
+      if lanes < laneCount {
+        return halves.diffuse(
+          clean: clean, noise: noise, noisy: noisy, colors: colors, height: height, width: width,
+          coefficients: coefficients)
+      }
+    #endif
     let rowStride = (width + 2) * laneCount
     let planeStride = (height + 2) * rowStride
     var lane = 0
@@ -81,6 +88,13 @@ extension VectorKernels {
     mean: UnsafeMutablePointer<Float>, logit: UnsafeMutablePointer<Float>, target: UnsafePointer<Float>, columns: Int,
     inverseRootLength: Float, coefficients: UnsafePointer<Float>, divergence: UnsafeMutablePointer<Float>
   ) {
+    #if VECTOR_WIDTH_16
+      if lanes < laneCount {
+        return halves.objective(
+          mean: mean, logit: logit, target: target, columns: columns, inverseRootLength: inverseRootLength,
+          coefficients: coefficients, divergence: divergence)
+      }
+    #endif
     let one = Vector(repeating: 1)
     let half = Vector(repeating: 0.5)
     var lane = 0
@@ -115,6 +129,13 @@ extension VectorKernels {
     mean: UnsafeMutablePointer<Float>, logit: UnsafeMutablePointer<Float>, image: UnsafePointer<Float>, columns: Int,
     inverseRootLength: Float, coefficients: UnsafePointer<Float>
   ) {
+    #if VECTOR_WIDTH_16
+      if lanes < laneCount {
+        return halves.reverseMoments(
+          mean: mean, logit: logit, image: image, columns: columns, inverseRootLength: inverseRootLength,
+          coefficients: coefficients)
+      }
+    #endif
     var lane = 0
     while lane < lanes {
       let beta = coefficient(coefficients, .beta, lane)

@@ -3,6 +3,9 @@ public import KernelInterface
 extension VectorKernels {
   /// Adds lane-wise dot products of rows; see `LaneDot`.
   public func laneDot(_ dot: LaneDot) {
+    #if VECTOR_WIDTH_16
+      if lanes < laneCount { return halves.laneDot(dot) }
+    #endif
     for part in 0..<parts {
       let lane = part * Vector.scalarCount
       var row = 0
@@ -30,11 +33,11 @@ extension VectorKernels {
 private func dotRows<let rows: Int>(_ dot: LaneDot, _ row: Int, _ lane: Int, _ height: TileHeight<rows>) {
   var other = 0
   while other + 4 <= dot.rightRows {
-    dotTile(dot, row, other, lane, height, TileWidth<4, 1>())
+    dotTile(dot, row, other, lane, height, TileHeight<4>())
     other += 4
   }
   while other < dot.rightRows {
-    dotTile(dot, row, other, lane, height, TileWidth<1, 1>())
+    dotTile(dot, row, other, lane, height, TileHeight<1>())
     other += 1
   }
 }
@@ -42,7 +45,7 @@ private func dotRows<let rows: Int>(_ dot: LaneDot, _ row: Int, _ lane: Int, _ h
 /// The products of some rows of `left` and of `right`, summed over the columns, for one vector of lanes.
 @inline(__always)
 private func dotTile<let rows: Int, let others: Int>(
-  _ dot: LaneDot, _ row: Int, _ other: Int, _ lane: Int, _: TileHeight<rows>, _: TileWidth<others, 1>
+  _ dot: LaneDot, _ row: Int, _ other: Int, _ lane: Int, _: TileHeight<rows>, _: TileHeight<others>
 ) {
   let rowStride = dot.rightRows * laneCount
   let sums = dot.sums + row * rowStride + other * laneCount + lane

@@ -8,6 +8,11 @@ extension VectorKernels {
     _ fine: UnsafePointer<Float>, into coarse: UnsafeMutablePointer<Float>, channels: Int, coarseWidth: Int,
     scale: Float
   ) {
+    #if VECTOR_WIDTH_16
+      if lanes < laneCount {
+        return halves.halve(fine, into: coarse, channels: channels, coarseWidth: coarseWidth, scale: scale)
+      }
+    #endif
     let fineRow = (2 * coarseWidth + 2) * laneCount
     let coarseRow = (coarseWidth + 2) * laneCount
     for channel in 0..<channels {
@@ -32,6 +37,11 @@ extension VectorKernels {
     _ coarse: UnsafePointer<Float>, into fine: UnsafeMutablePointer<Float>, channels: Int, coarseWidth: Int,
     scale: Float
   ) {
+    #if VECTOR_WIDTH_16
+      if lanes < laneCount {
+        return halves.addDoubled(coarse, into: fine, channels: channels, coarseWidth: coarseWidth, scale: scale)
+      }
+    #endif
     let fineRow = (2 * coarseWidth + 2) * laneCount
     let coarseRow = (coarseWidth + 2) * laneCount
     for channel in 0..<channels {
@@ -76,6 +86,12 @@ extension VectorKernels {
     _ input: UnsafePointer<Float>, rowStride: Int, columnStride: Int, rows: Int, columns: Int,
     sums: UnsafeMutablePointer<Float>
   ) {
+    #if VECTOR_WIDTH_16
+      if lanes < laneCount {
+        return halves.addColumns(
+          input, rowStride: rowStride, columnStride: columnStride, rows: rows, columns: columns, sums: sums)
+      }
+    #endif
     for row in 0..<rows {
       for v in 0..<parts {
         let lane = v * Vector.scalarCount

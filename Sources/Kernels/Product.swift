@@ -16,6 +16,16 @@ extension VectorKernels {
         VectorKernels(lanes: Vector.scalarCount).productBatch(vectors)
         return
       }
+    #elseif VECTOR_WIDTH_16
+      if product.inputColumnStride < laneCount && product.outputColumnStride < laneCount {
+        // Columns of 8 that follow one another: two are one of 16.
+        var pairs = product
+        pairs.inputColumnStride = laneCount
+        pairs.outputColumnStride = laneCount
+        pairs.columns = (product.columns + 1) / 2
+        VectorKernels().productBatch(pairs)
+        return
+      }
     #endif
     productBatch(product)
   }
@@ -56,40 +66,74 @@ extension VectorKernels {
 
   @inline(__always)
   private func productPanel(_ product: Product, _ rows: Range<Int>) {
-    var column = 0
-    @inline(__always) func compute<let vectors: Int, let parts: Int>(
-      _ width: TileWidth<vectors, parts>, tiles: Int
-    ) {
-      let step = vectors / parts
-      let end = column + tiles * step
-      if tiles > 0 && product.isRun {
-        productRows(product, rows, column..<end, 0..<product.depth, width)
+    #if VECTOR_WIDTH_16
+      if lanes < laneCount {
+        productTiles(product, rows, TileWidth<1, 8>())
+      } else {
+        productTiles(product, rows, TileWidth<1, 16>())
+      }
+    #elseif VECTOR_WIDTH_8
+      if lanes < laneCount {
+        productTiles(product, rows, TileWidth<1, 8>())
+      } else {
+        productColumns(product, rows, 0..<product.columns, TileWidth<2, 16>())
+      }
+    #else
+      productColumns(product, rows, 0..<product.columns, TileWidth<4, 16>())
+    #endif
+  }
+
+  #if VECTOR_WIDTH_16 || VECTOR_WIDTH_8
+    /// Computes a panel by tiles as wide as the registers hold, but for the last.
+    @inline(__always)
+    private func productTiles<let lanes: Int>(_ product: Product, _ rows: Range<Int>, _ single: TileWidth<1, lanes>) {
+      var column = 0
+      /// Vectors that are left.
+      var vectors: Int { (product.columns - column) / LaneVectors<lanes>.perVector }
+      @inline(__always) func compute<let wide: Int>(_ width: TileWidth<wide, lanes>, tiles: Int) {
+        let end = column + tiles * LaneVectors<lanes>.count(vectors: wide)
+        productColumns(product, rows, column..<end, width)
         column = end
       }
-      while column < end {
-        productBlocks(product, rows, column..<column + step, width)
-        column += step
-      }
-    }
-    let columns = product.columns
-    #if VECTOR_WIDTH_16 || VECTOR_WIDTH_8
-      if parts == 2 { return compute(TileWidth<2, 2>(), tiles: columns) }
       #if REGISTERS_32
         // 4 and 1 would leave the last column's five sums waiting for one another.
-        let fives = columns > 1 && columns % 4 == 1 ? 1 : 0
-        compute(TileWidth<4, 1>(), tiles: (columns - 5 * fives) / 4)
-        compute(TileWidth<5, 1>(), tiles: fives)
-        compute(TileWidth<3, 1>(), tiles: (columns - column) / 3)
+        let fives = vectors > 1 && vectors % 4 == 1 ? 1 : 0
+        compute(TileWidth<4, lanes>(), tiles: (vectors - 5 * fives) / 4)
+        compute(TileWidth<5, lanes>(), tiles: fives)
+        compute(TileWidth<3, lanes>(), tiles: vectors / 3)
       #else
         // 3 and 1 would leave a single column's sums waiting for one another.
-        let fours = columns > 1 && columns % 3 == 1 ? 1 : 0
-        compute(TileWidth<3, 1>(), tiles: (columns - 4 * fours) / 3)
+        let fours = vectors > 1 && vectors % 3 == 1 ? 1 : 0
+        compute(TileWidth<3, lanes>(), tiles: (vectors - 4 * fours) / 3)
       #endif
-      compute(TileWidth<2, 1>(), tiles: (columns - column) / 2)
-      compute(TileWidth<1, 1>(), tiles: columns - column)
-    #else
-      compute(TileWidth<4, 4>(), tiles: columns)
-    #endif
+      compute(TileWidth<2, lanes>(), tiles: vectors / 2)
+      compute(single, tiles: vectors)
+      if LaneVectors<lanes>.perVector > 1 && column < product.columns {
+        // Half a vector: the column is computed twice, and stored twice in one place.
+        var last = product
+        last.inputs += column * product.inputColumnStride
+        last.outputs += column * product.outputColumnStride
+        if case .leakyReLUGradient(let activations) = product.epilogue {
+          last.epilogue = .leakyReLUGradient(activations: activations + column * product.outputColumnStride)
+        }
+        last.inputColumnStride = 0
+        last.outputColumnStride = 0
+        productColumns(last, rows, 0..<2, single)
+      }
+    }
+  #endif
+
+  /// Computes columns of a panel, a whole number of tiles.
+  @inline(__always)
+  private func productColumns<let vectors: Int, let lanes: Int>(
+    _ product: Product, _ rows: Range<Int>, _ columns: Range<Int>, _ width: TileWidth<vectors, lanes>
+  ) {
+    guard !columns.isEmpty else { return }
+    guard !product.isRun else { return productRows(product, rows, columns, 0..<product.depth, width) }
+    let step = LaneVectors<lanes>.count(vectors: vectors)
+    for column in stride(from: columns.lowerBound, to: columns.upperBound, by: step) {
+      productBlocks(product, rows, column..<column + step, width)
+    }
   }
 }
 
@@ -112,8 +156,8 @@ private let panelFloats = 131072
 
 /// Computes a tile's columns of a panel, block by block of the depth.
 @inline(__always)
-private func productBlocks<let vectors: Int, let parts: Int>(
-  _ product: Product, _ rows: Range<Int>, _ columns: Range<Int>, _ width: TileWidth<vectors, parts>
+private func productBlocks<let vectors: Int, let lanes: Int>(
+  _ product: Product, _ rows: Range<Int>, _ columns: Range<Int>, _ width: TileWidth<vectors, lanes>
 ) {
   let blocks = depthBlocks(product, floats: vectors * Vector.scalarCount)
   for block in 0..<blocks {
@@ -129,10 +173,11 @@ private func productBlocks<let vectors: Int, let parts: Int>(
 
 /// The product with a tile's inputs of a block where the rows find them one after the other.
 @inline(__always)
-private func pack<let vectors: Int, let parts: Int>(
+private func pack<let vectors: Int, let lanes: Int>(
   _ product: Product, _ column: Int, _ depth: Range<Int>, into packing: UnsafeMutablePointer<Float>,
-  _: TileWidth<vectors, parts>
+  _: TileWidth<vectors, lanes>
 ) -> Product {
+  let columns = LaneVectors<lanes>(stride: product.inputColumnStride)
   let step = vectors * Vector.scalarCount
   let offsets = UnsafeMutableRawPointer(packing + Product.packedFloats).assumingMemoryBound(to: Int32.self)
   let inputs = product.inputs + column * product.inputColumnStride
@@ -140,13 +185,13 @@ private func pack<let vectors: Int, let parts: Int>(
   for k in depth {
     let input = inputs + Int(product.inputOffsets[k])
     for v in 0..<vectors {
-      store(load(input + vectorOffset(v, product.inputColumnStride, parts)), to: target + v * Vector.scalarCount)
+      store(columns.vector(at: input + columns.offset(v)), to: target + v * Vector.scalarCount)
     }
     offsets[k - depth.lowerBound] = Int32((k - depth.lowerBound) * step)
     target += step
   }
   var packed = product
-  packed.inputColumnStride = parts * Vector.scalarCount
+  packed.inputColumnStride = lanes
   packed.inputs = UnsafePointer(packing - column * packed.inputColumnStride)
   packed.inputOffsets = UnsafePointer(offsets - depth.lowerBound)
   return packed
@@ -173,8 +218,8 @@ private func depthBlocks(_ product: Product, floats: Int) -> Int {
 
 /// Computes whole columns of tiles, by rows of 5 or 4, then the rest.
 @inline(__always)
-private func productRows<let vectors: Int, let parts: Int>(
-  _ product: Product, _ rows: Range<Int>, _ columns: Range<Int>, _ depth: Range<Int>, _ width: TileWidth<vectors, parts>
+private func productRows<let vectors: Int, let lanes: Int>(
+  _ product: Product, _ rows: Range<Int>, _ columns: Range<Int>, _ depth: Range<Int>, _ width: TileWidth<vectors, lanes>
 ) {
   var row = rows.lowerBound
   @inline(__always) func compute<let tileRows: Int>(_ height: TileHeight<tileRows>, isRest: Bool) {
@@ -183,13 +228,13 @@ private func productRows<let vectors: Int, let parts: Int>(
     var run = TileRun(rows: row..<row + tiles * tileRows, columns: columns, depth: depth)
     if columns.lowerBound == 0, row == rows.lowerBound, let prefetched = product.prefetched {
       run.lines = prefetched
-      let tileCount = tiles * (columns.count / (vectors / parts))
+      let tileCount = tiles * (columns.count / LaneVectors<lanes>.count(vectors: vectors))
       run.linesPerTile = (product.prefetchedFloats / laneCount + tileCount - 1) / tileCount
     }
     if isRest { product.computeRest(run, height, width) } else { product.compute(run, height, width) }
     row = run.rows.upperBound
   }
-  #if VECTOR_WIDTH_8 && !REGISTERS_32
+  #if VECTOR_WIDTH_8
     // Six fit too where nothing is left over by five.
     if vectors == 2 && rows.count % 5 != 0 { compute(TileHeight<6>(), isRest: false) }
   #endif

@@ -75,11 +75,6 @@ internal import CPlatform
   UnsafeMutableRawPointer(pointer).storeBytes(of: vector, as: Vector.self)
 }
 
-/// Offset in floats of vector `index` of a tile whose columns are `columnStride` floats apart, `parts` vectors each.
-@inline(always) func vectorOffset(_ index: Int, _ columnStride: Int, _ parts: Int) -> Int {
-  (index / parts) * columnStride + (index % parts) * Vector.scalarCount
-}
-
 /// The eight floats at an address: a vector, two alike, or the first half of one.
 @inline(always) func loadEight(_ pointer: UnsafePointer<Float>) -> Vector {
   #if VECTOR_WIDTH_16
@@ -97,6 +92,18 @@ internal import CPlatform
       highHalf: UnsafeRawPointer(second).loadUnaligned(as: SIMD8<Float>.self))
   #else
     load(first)
+  #endif
+}
+
+/// Stores a vector's first eight floats at `first`, and the others, where it has more, at `second`.
+@inline(always) func storeEights(
+  _ x: Vector, to first: UnsafeMutablePointer<Float>, _ second: UnsafeMutablePointer<Float>
+) {
+  #if VECTOR_WIDTH_16
+    UnsafeMutableRawPointer(first).storeBytes(of: x.lowHalf, as: SIMD8<Float>.self)
+    UnsafeMutableRawPointer(second).storeBytes(of: x.highHalf, as: SIMD8<Float>.self)
+  #else
+    store(x, to: first)
   #endif
 }
 

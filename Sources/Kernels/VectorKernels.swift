@@ -1,13 +1,17 @@
 public import KernelInterface
 
+#if VECTOR_WIDTH_16
+  internal import KernelsV3
+#endif
+
 /// The kernels of this build; its methods stand in this folder's files, one subject a file.
 public struct VectorKernels: KernelSet {
-  #if VECTOR_WIDTH_8
+  #if VECTOR_WIDTH_16 || VECTOR_WIDTH_8
     /// Lanes of each group that are computed: all 16, or the first 8 where no more hold images.
     public let lanes: Int
 
-    /// - Parameter lanes: 16, or 8 for groups of up to 8 images: half the work on CPUs whose vectors hold 8, and on those
-    ///   that compute 16 in two halves.
+    /// - Parameter lanes: 16, or 8 for groups of up to 8 images, which are half the work: where vectors hold 16, products and
+    ///   transforms take two columns or two tiles to a vector.
     public init(lanes: Int = laneCount) { self.lanes = lanes }
   #else
     /// Lanes of each group that are computed.
@@ -17,12 +21,23 @@ public struct VectorKernels: KernelSet {
     public init() {}
   #endif
 
+  #if VECTOR_WIDTH_16
+    /// What computes the first 8 lanes of what is too little to matter.
+    @inline(__always) var halves: KernelsV3.VectorKernels { KernelsV3.VectorKernels(lanes: lanes) }
+  #endif
+
   /// Vectors that a column is computed in.
-  @inline(always) var parts: Int { lanes / Vector.scalarCount }
+  @inline(always) var parts: Int {
+    #if VECTOR_WIDTH_16
+      1
+    #else
+      lanes / Vector.scalarCount
+    #endif
+  }
 
   /// `portable`, `avx2` or `avx512`.
   public var name: String {
-    #if REGISTERS_32
+    #if VECTOR_WIDTH_16
       "avx512"
     #elseif VECTOR_WIDTH_8
       "avx2"

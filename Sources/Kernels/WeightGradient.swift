@@ -7,7 +7,17 @@ extension VectorKernels {
   /// Works on as many outputs and columns as fit the scratch memory: first brings the gradients into the order in which the
   /// register tiles read them, then multiplies.
   public func addWeightGradient(_ gradient: WeightGradient) {
-    let halves = lanes / 8
+    #if VECTOR_WIDTH_16
+      if lanes < laneCount { return addWeightGradient(gradient, halves: 1) }
+      addWeightGradient(gradient, halves: 2)
+    #else
+      addWeightGradient(gradient, halves: lanes / 8)
+    #endif
+  }
+
+  /// - Parameter halves: Eights of lanes that are computed of a column.
+  @inline(__always)
+  private func addWeightGradient(_ gradient: WeightGradient, halves: Int) {
     var member = gradient
     for _ in 0..<gradient.batch.count {
       for firstOutput in stride(from: 0, to: gradient.outputCount, by: panelOutputs) {
@@ -132,16 +142,16 @@ private struct QuadTiles {
     var vector = 0
     #if REGISTERS_32
       vector = vectors / 4 * 4
-      compute(quad, 0..<vector, height, TileWidth<4, 1>())
+      compute(quad, 0..<vector, height, TileWidth<4, 8>())
     #endif
-    compute(quad, vector..<vectors / 2 * 2, height, TileWidth<2, 1>())
-    compute(quad, vectors / 2 * 2..<vectors, height, TileWidth<1, 1>())
+    compute(quad, vector..<vectors / 2 * 2, height, TileWidth<2, 8>())
+    compute(quad, vectors / 2 * 2..<vectors, height, TileWidth<1, 8>())
   }
 
   /// Computes tiles side by side, storing the sums of one while the next begins (ProductTiles.swift).
   @inline(__always)
   private func compute<let quads: Int, let vectors: Int>(
-    _ quad: Int, _ range: Range<Int>, _: TileHeight<quads>, _: TileWidth<vectors, 1>
+    _ quad: Int, _ range: Range<Int>, _: TileHeight<quads>, _: TileWidth<vectors, 8>
   ) {
     guard !range.isEmpty else { return }
     let gradient = panel.gradient

@@ -12,6 +12,11 @@ extension VectorKernels {
   public func winogradInput(
     _ images: UnsafePointer<Float>, channels: Int, strip: WinogradStrip, transformed: UnsafeMutablePointer<Float>
   ) {
+    #if VECTOR_WIDTH_16
+      if isUneven(strip) {
+        return halves.winogradInput(images, channels: channels, strip: strip, transformed: transformed)
+      }
+    #endif
     let positionStride = strip.positionStride(channels: channels, lanes: lanes)
     transform(
       InputTransform(
@@ -24,6 +29,11 @@ extension VectorKernels {
     _ products: UnsafePointer<Float>, channels: Int, strip: WinogradStrip, bias: UnsafePointer<Float>,
     images: UnsafeMutablePointer<Float>
   ) {
+    #if VECTOR_WIDTH_16
+      if isUneven(strip) {
+        return halves.winogradOutput(products, channels: channels, strip: strip, bias: bias, images: images)
+      }
+    #endif
     let positionStride = strip.positionStride(channels: channels, lanes: lanes)
     transform(
       OutputTransform(
@@ -37,6 +47,12 @@ extension VectorKernels {
     _ gradients: UnsafePointer<Float>, activations: UnsafePointer<Float>?, channels: Int, strip: WinogradStrip,
     transformed: UnsafeMutablePointer<Float>
   ) {
+    #if VECTOR_WIDTH_16
+      if isUneven(strip) {
+        return halves.winogradOutputAdjoint(
+          gradients, activations: activations, channels: channels, strip: strip, transformed: transformed)
+      }
+    #endif
     let positionStride = strip.positionStride(channels: channels, lanes: lanes)
     let gradients = gradients + strip.outputOffset
     // A type each, not an optional to be looked at for every vector.
@@ -59,6 +75,16 @@ extension VectorKernels {
   /// Transforms every vector of every tile of a strip.
   @inline(__always)
   private func transform<Transform: TileTransform>(_ transform: Transform, channels: Int, strip: WinogradStrip) {
+    #if VECTOR_WIDTH_16
+      if lanes < laneCount {
+        if strip.isTall {
+          transformPairs(transform, channels: channels, strip: strip, rows: SixPixels.self)
+        } else {
+          transformPairs(transform, channels: channels, strip: strip, rows: FourPixels.self)
+        }
+        return
+      }
+    #endif
     if strip.isTall {
       self.transform(transform, channels: channels, strip: strip, rows: SixPixels.self)
     } else {
@@ -70,24 +96,59 @@ extension VectorKernels {
   private func transform<Transform: TileTransform, Rows: WinogradAxis>(
     _ transform: Transform, channels: Int, strip: WinogradStrip, rows: Rows.Type
   ) {
+    let vectors = LaneVectors<16>(stride: 0)
+    let lanes = parts * Vector.scalarCount
+    let channelStride = strip.channelStride(lanes: lanes)
     for channel in 0..<channels {
       for part in 0..<parts {
         let lane = part * Vector.scalarCount
         let pixel = channel * strip.planeStride + lane
-        let transformed = channel * strip.tiles * lanes + lane
+        let transformed = channel * channelStride + lane
         for tile in 0..<strip.sixes {
           transform.apply(
             channel: channel, pixel: pixel + 6 * tile * laneCount, tile: transformed + tile * lanes, rows,
-            SixPixels.self)
+            SixPixels.self, vectors)
         }
         for tile in strip.sixes..<strip.tiles {
           transform.apply(
             channel: channel, pixel: pixel + (4 * tile + 2 * strip.sixes) * laneCount,
-            tile: transformed + tile * lanes, rows, FourPixels.self)
+            tile: transformed + tile * lanes, rows, FourPixels.self, vectors)
         }
       }
     }
   }
+
+  #if VECTOR_WIDTH_16
+    /// Whether a vector would be the last tile of six and the first of four.
+    @inline(__always)
+    private func isUneven(_ strip: WinogradStrip) -> Bool {
+      lanes < laneCount && strip.sixes % 2 > 0 && strip.fours > 0
+    }
+
+    /// Transforms the tiles of a strip by twos, 8 lanes of each in a vector.
+    ///
+    /// The last of an odd number is there twice: its twin's points are those of the gap behind.
+    @inline(__always)
+    private func transformPairs<Transform: TileTransform, Rows: WinogradAxis>(
+      _ transform: Transform, channels: Int, strip: WinogradStrip, rows: Rows.Type
+    ) {
+      let channelStride = strip.channelStride(lanes: 8)
+      for channel in 0..<channels {
+        let pixel = channel * strip.planeStride
+        let transformed = channel * channelStride
+        for tile in stride(from: 0, to: strip.sixes, by: 2) {
+          transform.apply(
+            channel: channel, pixel: pixel + 6 * tile * laneCount, tile: transformed + tile * 8, rows, SixPixels.self,
+            LaneVectors<8>(stride: tile + 1 < strip.sixes ? 6 * laneCount : 0))
+        }
+        for tile in stride(from: strip.sixes, to: strip.tiles, by: 2) {
+          transform.apply(
+            channel: channel, pixel: pixel + (4 * tile + 2 * strip.sixes) * laneCount, tile: transformed + tile * 8,
+            rows, FourPixels.self, LaneVectors<8>(stride: tile + 1 < strip.tiles ? 4 * laneCount : 0))
+        }
+      }
+    }
+  #endif
 
   /// images += B v Bᵀ of every tile of a strip, where tiles overlap; what no earlier strip has written is overwritten.
   ///
@@ -95,31 +156,54 @@ extension VectorKernels {
   public func winogradInputAdjoint(
     _ transformed: UnsafePointer<Float>, channels: Int, strip: WinogradStrip, images: UnsafeMutablePointer<Float>
   ) {
+    #if VECTOR_WIDTH_16
+      if lanes < laneCount {
+        // A vector is two rows of points, then two columns of pixels.
+        let rows = LaneVectors<8>(stride: 8 * strip.positionStride(channels: channels, lanes: 8))
+        addInputAdjoint(transformed, channels, strip, rows, LaneVectors<8>(stride: laneCount), to: images)
+        return
+      }
+    #endif
+    let vectors = LaneVectors<16>(stride: 0)
+    addInputAdjoint(transformed, channels, strip, vectors, vectors, to: images)
+  }
+
+  @inline(__always)
+  private func addInputAdjoint<let width: Int>(
+    _ transformed: UnsafePointer<Float>, _ channels: Int, _ strip: WinogradStrip, _ points: LaneVectors<width>,
+    _ pixels: LaneVectors<width>, to images: UnsafeMutablePointer<Float>
+  ) {
+    let lanes = min(width, parts * Vector.scalarCount)
     let positionStride = strip.positionStride(channels: channels, lanes: lanes)
+    let channelStride = strip.channelStride(lanes: lanes)
     for channel in 0..<channels {
-      let output = images + channel * strip.planeStride + strip.inputOffset
       for part in 0..<parts {
         let lane = part * Vector.scalarCount
-        let input = transformed + channel * strip.tiles * lanes + lane
-        for point in 0..<strip.rowPoints {
+        let output = images + channel * strip.planeStride + strip.inputOffset + lane
+        let input = transformed + channel * channelStride + lane
+        var point = 0
+        while point < strip.rowPoints {
           inputAdjointRow(
-            input + 8 * point * positionStride, positionStride, strip, to: strip.scratch + point * laneCount + lane)
+            input + 8 * point * positionStride, positionStride, points, strip, lanes,
+            to: strip.scratch + point * width + lane)
+          point += LaneVectors<width>.perVector
         }
         if strip.isTall {
-          inputAdjointColumns(strip, lane, SixPixels.self, to: output)
+          inputAdjointColumns(strip, lane, pixels, SixPixels.self, to: output)
         } else {
-          inputAdjointColumns(strip, lane, FourPixels.self, to: output)
+          inputAdjointColumns(strip, lane, pixels, FourPixels.self, to: output)
         }
       }
     }
   }
 
-  /// One row of v Bᵀ, tiles added where they overlap; pixels are `scratchColumn` apart.
+  /// One row of v Bᵀ, or two in one vector, tiles added where they overlap; pixels are 8·`width` floats apart.
   @inline(__always)
-  private func inputAdjointRow(
-    _ input: UnsafePointer<Float>, _ positionStride: Int, _ strip: WinogradStrip,
-    to row: UnsafeMutablePointer<Float>
+  private func inputAdjointRow<let width: Int>(
+    _ input: UnsafePointer<Float>, _ positionStride: Int, _ points: LaneVectors<width>, _ strip: WinogradStrip,
+    _ lanes: Int, to row: UnsafeMutablePointer<Float>
   ) {
+    let column = 8 * width
     // The last two columns of a tile are the first two of the next.
     var first = Vector()
     var second = Vector()
@@ -128,43 +212,48 @@ extension VectorKernels {
     ) {
       var y = Line(repeating: Vector())
       for j in 0..<Columns.points {
-        y[j] = load(input + j * positionStride)
+        y[j] = points.vector(at: input + j * positionStride)
       }
       let x = Columns.inputAdjoint(y)
       store(first + x[0], to: output)
-      store(second + x[1], to: output + scratchColumn)
-      for j in 2..<Columns.pixels { store(x[j], to: output + j * scratchColumn) }
+      store(second + x[1], to: output + column)
+      for j in 2..<Columns.pixels { store(x[j], to: output + j * column) }
       first = x[Columns.pixels]
       second = x[Columns.pixels + 1]
     }
-    for tile in 0..<strip.sixes { add(SixPixels.self, input + tile * lanes, row + 6 * tile * scratchColumn) }
+    for tile in 0..<strip.sixes { add(SixPixels.self, input + tile * lanes, row + 6 * tile * column) }
     for tile in strip.sixes..<strip.tiles {
-      add(FourPixels.self, input + tile * lanes, row + (4 * tile + 2 * strip.sixes) * scratchColumn)
+      add(FourPixels.self, input + tile * lanes, row + (4 * tile + 2 * strip.sixes) * column)
     }
-    store(first, to: row + strip.width * scratchColumn)
-    store(second, to: row + (strip.width + 1) * scratchColumn)
+    store(first, to: row + strip.width * column)
+    store(second, to: row + (strip.width + 1) * column)
   }
 
   /// B times the columns in the strip's scratch, added to the images.
   @inline(__always)
-  private func inputAdjointColumns<Rows: WinogradAxis>(
-    _ strip: WinogradStrip, _ lane: Int, _: Rows.Type, to output: UnsafeMutablePointer<Float>
+  private func inputAdjointColumns<let width: Int, Rows: WinogradAxis>(
+    _ strip: WinogradStrip, _ lane: Int, _ pixels: LaneVectors<width>, _: Rows.Type,
+    to output: UnsafeMutablePointer<Float>
   ) {
-    let pixels = output + lane
+    let scratch = LaneVectors<width>(stride: 8 * width)
     @inline(__always) func add(_ columns: Range<Int>, addedRows: Int) {
-      for column in columns {
+      var column = columns.lowerBound
+      while column < columns.upperBound {
         let offset = column * laneCount
         var y = Line(repeating: Vector())
-        for i in 0..<Rows.points { y[i] = load(strip.scratch + lane + column * scratchColumn + i * laneCount) }
+        for i in 0..<Rows.points {
+          y[i] = scratch.vector(at: strip.scratch + lane + column * scratch.stride + i * width)
+        }
         prefetch(
-          Pixels(first: pixels + offset + strip.planeStride, rowStride: strip.rowStride), rows: Rows.points,
-          columns: 0..<1)
+          Pixels(first: output + offset + strip.planeStride, rowStride: strip.rowStride), rows: Rows.points,
+          columns: 0..<LaneVectors<width>.perVector)
         let x = Rows.inputAdjoint(y)
         for i in 0..<addedRows {
-          let pixel = pixels + i * strip.rowStride + offset
-          store(x[i] + load(pixel), to: pixel)
+          let pixel = output + i * strip.rowStride + offset
+          pixels.setVector(x[i] + pixels.vector(at: pixel), at: pixel)
         }
-        for i in addedRows..<Rows.points { store(x[i], to: pixels + i * strip.rowStride + offset) }
+        for i in addedRows..<Rows.points { pixels.setVector(x[i], at: output + i * strip.rowStride + offset) }
+        column += LaneVectors<width>.perVector
       }
     }
     // What earlier strips of this row of tiles, and earlier rows, have left there.
@@ -177,6 +266,3 @@ extension VectorKernels {
     }
   }
 }
-
-/// Floats of a column of the input's adjoint in the strip's scratch, [columns][8][16].
-private let scratchColumn = 8 * laneCount

@@ -14,8 +14,9 @@ protocol TileTransform {
   ///   - channel: The tile's.
   ///   - pixel: Offset in the images from the strip's first pixel to the tile's.
   ///   - tile: Offset of the transformed tile at the first position.
-  func apply<Rows: WinogradAxis, Columns: WinogradAxis>(
-    channel: Int, pixel: Int, tile: Int, _ rows: Rows.Type, _ columns: Columns.Type)
+  ///   - vectors: Two tiles to a vector where it holds more than their lanes, as many floats of the images apart.
+  func apply<Rows: WinogradAxis, Columns: WinogradAxis, let lanes: Int>(
+    channel: Int, pixel: Int, tile: Int, _ rows: Rows.Type, _ columns: Columns.Type, _ vectors: LaneVectors<lanes>)
 }
 
 /// Bᵀ x B.
@@ -26,14 +27,16 @@ struct InputTransform: TileTransform {
   let positionStride: Int
 
   @inline(__always)
-  func apply<Rows: WinogradAxis, Columns: WinogradAxis>(
-    channel: Int, pixel: Int, tile: Int, _: Rows.Type, _: Columns.Type
+  func apply<Rows: WinogradAxis, Columns: WinogradAxis, let lanes: Int>(
+    channel: Int, pixel: Int, tile: Int, _: Rows.Type, _: Columns.Type, _ vectors: LaneVectors<lanes>
   ) {
     let pixels = Pixels(first: images + pixel, rowStride: strip.rowStride)
-    prefetch(pixels.moved(by: strip.planeStride), rows: Rows.points, columns: 1..<Columns.pixels + 1)
+    prefetch(
+      pixels.moved(by: strip.planeStride), rows: Rows.points,
+      columns: 1..<LaneVectors<lanes>.perVector * Columns.pixels + 1)
     storePoints(
-      of: pixels, to: transformed + tile, positionStride,
-      strip.scratch, Rows.Input.self, Columns.Input.self)
+      of: pixels, vectors, to: transformed + tile, positionStride, strip.scratch, Rows.Input.self,
+      Columns.Input.self)
   }
 }
 
@@ -45,24 +48,27 @@ struct OutputAdjointTransform<Gradients: TileSource>: TileTransform {
   let positionStride: Int
 
   @inline(__always)
-  func apply<Rows: WinogradAxis, Columns: WinogradAxis>(
-    channel: Int, pixel: Int, tile: Int, _: Rows.Type, _: Columns.Type
+  func apply<Rows: WinogradAxis, Columns: WinogradAxis, let lanes: Int>(
+    channel: Int, pixel: Int, tile: Int, _: Rows.Type, _: Columns.Type, _ images: LaneVectors<lanes>
   ) {
     prefetch(
-      gradients.moved(by: pixel + strip.planeStride), rows: Rows.pixels, columns: 0..<Columns.pixels)
+      gradients.moved(by: pixel + strip.planeStride), rows: Rows.pixels,
+      columns: 0..<LaneVectors<lanes>.perVector * Columns.pixels)
     #if REGISTERS_32
       // Each pair of rows reads all pixels: the activation's derivative is taken once.
       let gradients = Pixels(first: UnsafePointer(strip.scratch), rowStride: 6 * laneCount)
+      let vectors = LaneVectors<16>(stride: 0)
       for i in 0..<Rows.pixels {
         for j in 0..<Columns.pixels {
-          store(self.gradients.moved(by: pixel).vector(i, j), to: strip.scratch + (6 * i + j) * laneCount)
+          store(self.gradients.moved(by: pixel).vector(i, j, images), to: strip.scratch + (6 * i + j) * laneCount)
         }
       }
     #else
       let gradients = gradients.moved(by: pixel)
+      let vectors = images
     #endif
     storePoints(
-      of: gradients, to: transformed + tile, positionStride, strip.scratch, Rows.OutputAdjoint.self,
+      of: gradients, vectors, to: transformed + tile, positionStride, strip.scratch, Rows.OutputAdjoint.self,
       Columns.OutputAdjoint.self)
   }
 }
@@ -76,16 +82,16 @@ struct OutputTransform: TileTransform {
   let strip: WinogradStrip
 
   @inline(__always)
-  func apply<Rows: WinogradAxis, Columns: WinogradAxis>(
-    channel: Int, pixel: Int, tile: Int, _ rows: Rows.Type, _ columns: Columns.Type
+  func apply<Rows: WinogradAxis, Columns: WinogradAxis, let lanes: Int>(
+    channel: Int, pixel: Int, tile: Int, _ rows: Rows.Type, _ columns: Columns.Type, _ vectors: LaneVectors<lanes>
   ) {
     let bias = Vector(repeating: bias[channel])
     prefetch(
       Pixels(first: images + pixel + strip.planeStride, rowStride: strip.rowStride), rows: Rows.pixels,
-      columns: 0..<Columns.pixels)
+      columns: 0..<LaneVectors<lanes>.perVector * Columns.pixels)
     #if REGISTERS_32
-      storeRows(tile, bias, to: images + pixel, rows, columns, Rows.evenOutputs)
-      storeRows(tile, bias, to: images + pixel + strip.rowStride, rows, columns, Rows.oddOutputs)
+      storeRows(tile, bias, to: images + pixel, vectors, rows, columns, Rows.evenOutputs)
+      storeRows(tile, bias, to: images + pixel + strip.rowStride, vectors, rows, columns, Rows.oddOutputs)
     #else
       for j in 0..<Columns.points {
         let m = column(j, of: tile, rows)
@@ -96,7 +102,7 @@ struct OutputTransform: TileTransform {
       }
       for i in 0..<Rows.pixels {
         let row = loadRow(i, count: Columns.points, from: strip.scratch)
-        storeRow(row, bias, to: images + pixel + i * strip.rowStride, columns)
+        storeRow(row, bias, to: images + pixel + i * strip.rowStride, vectors, columns)
       }
     #endif
   }
@@ -104,16 +110,16 @@ struct OutputTransform: TileTransform {
   #if REGISTERS_32
     /// Stores every other row: those that `outputs` gives of each column.
     @inline(__always)
-    private func storeRows<Rows: WinogradAxis, Columns: WinogradAxis>(
-      _ tile: Int, _ bias: Vector, to pixels: UnsafeMutablePointer<Float>, _ rowAxis: Rows.Type,
-      _ columns: Columns.Type, _ outputs: (Line) -> InlineArray<3, Vector>
+    private func storeRows<Rows: WinogradAxis, Columns: WinogradAxis, let lanes: Int>(
+      _ tile: Int, _ bias: Vector, to pixels: UnsafeMutablePointer<Float>, _ vectors: LaneVectors<lanes>,
+      _ rowAxis: Rows.Type, _ columns: Columns.Type, _ outputs: (Line) -> InlineArray<3, Vector>
     ) {
       var rows = InlineArray<3, Line>(repeating: Line(repeating: Vector()))
       for j in 0..<Columns.points {
         let y = outputs(column(j, of: tile, rowAxis))
         for i in 0..<Rows.pixels / 2 { rows[i][j] = y[i] }
       }
-      for i in 0..<Rows.pixels / 2 { storeRow(rows[i], bias, to: pixels + 2 * i * strip.rowStride, columns) }
+      for i in 0..<Rows.pixels / 2 { storeRow(rows[i], bias, to: pixels + 2 * i * strip.rowStride, vectors, columns) }
     }
   #endif
 
@@ -127,14 +133,15 @@ struct OutputTransform: TileTransform {
 
   /// Stores a row of pixels, of which the columns have been transformed.
   @inline(__always)
-  private func storeRow<Columns: WinogradAxis>(
-    _ row: Line, _ bias: Vector, to pixels: UnsafeMutablePointer<Float>, _: Columns.Type
+  private func storeRow<Columns: WinogradAxis, let lanes: Int>(
+    _ row: Line, _ bias: Vector, to pixels: UnsafeMutablePointer<Float>, _ vectors: LaneVectors<lanes>,
+    _: Columns.Type
   ) {
     let even = Columns.evenOutputs(row)
     let odd = Columns.oddOutputs(row)
     for j in 0..<Columns.pixels / 2 {
-      store(leakyReLU(even[j] + bias), to: pixels + 2 * j * laneCount)
-      store(leakyReLU(odd[j] + bias), to: pixels + (2 * j + 1) * laneCount)
+      vectors.setVector(leakyReLU(even[j] + bias), at: pixels + 2 * j * laneCount)
+      vectors.setVector(leakyReLU(odd[j] + bias), at: pixels + (2 * j + 1) * laneCount)
     }
   }
 }
@@ -142,7 +149,7 @@ struct OutputTransform: TileTransform {
 /// Where a transform finds the vectors of a tile.
 protocol TileSource {
   /// The vector in row `i`, column `j`.
-  func vector(_ i: Int, _ j: Int) -> Vector
+  func vector<let lanes: Int>(_ i: Int, _ j: Int, _ vectors: LaneVectors<lanes>) -> Vector
   /// The same, as many floats further on.
   func moved(by offset: Int) -> Self
   /// Asks for the vector's cache line, for the L2 cache.
@@ -155,7 +162,9 @@ struct Pixels: TileSource {
   let rowStride: Int
 
   @inline(__always)
-  func vector(_ i: Int, _ j: Int) -> Vector { load(first + i * rowStride + j * laneCount) }
+  func vector<let lanes: Int>(_ i: Int, _ j: Int, _ vectors: LaneVectors<lanes>) -> Vector {
+    vectors.vector(at: first + i * rowStride + j * laneCount)
+  }
   @inline(__always)
   func moved(by offset: Int) -> Pixels { Pixels(first: first + offset, rowStride: rowStride) }
   @inline(__always)
@@ -169,9 +178,9 @@ struct GradientBehindActivation: TileSource {
   let rowStride: Int
 
   @inline(__always)
-  func vector(_ i: Int, _ j: Int) -> Vector {
+  func vector<let lanes: Int>(_ i: Int, _ j: Int, _ vectors: LaneVectors<lanes>) -> Vector {
     let offset = i * rowStride + j * laneCount
-    return load(gradients + offset) * leakyReLUDerivative(load(activations + offset))
+    return vectors.vector(at: gradients + offset) * leakyReLUDerivative(vectors.vector(at: activations + offset))
   }
   @inline(__always)
   func moved(by offset: Int) -> GradientBehindActivation {
@@ -199,14 +208,14 @@ func prefetch<Source: TileSource>(_ source: Source, rows: Int, columns: Range<In
 
 /// Stores a tile's transform at all its points, positions `positionStride` apart.
 @inline(__always)
-private func storePoints<Source: TileSource, Rows: PointTransform, Columns: PointTransform>(
-  of source: Source, to result: UnsafeMutablePointer<Float>, _ positionStride: Int,
+private func storePoints<Source: TileSource, Rows: PointTransform, Columns: PointTransform, let lanes: Int>(
+  of source: Source, _ vectors: LaneVectors<lanes>, to result: UnsafeMutablePointer<Float>, _ positionStride: Int,
   _ scratch: UnsafeMutablePointer<Float>, _: Rows.Type, _ columns: Columns.Type
 ) {
   let rowStride = 8 * positionStride
   @inline(__always) func column(_ j: Int) -> Line {
     var x = Line(repeating: Vector())
-    for i in 0..<Rows.count { x[i] = source.vector(i, j) }
+    for i in 0..<Rows.count { x[i] = source.vector(i, j, vectors) }
     return x
   }
   #if REGISTERS_32

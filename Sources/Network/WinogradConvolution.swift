@@ -86,7 +86,7 @@ final class WinogradConvolution {
     input: UnsafePointer<Float>, bias: UnsafePointer<Float>, output: UnsafeMutablePointer<Float>, kernels: any KernelSet
   ) {
     forEachStrip(lanes: kernels.lanes) { strip in
-      let column = strip.tiles * kernels.lanes
+      let column = strip.channelStride(lanes: kernels.lanes)
       let offsets = workspace.offsets(column: column)
       // A position's products take the place of the position's before, which have served: half the cache.
       let products = workspace.inputTiles.pointer
@@ -123,7 +123,7 @@ final class WinogradConvolution {
     let tiles = workspace.inputTiles.pointer
     let gradients = workspace.outputTiles.pointer
     forEachStrip(lanes: kernels.lanes) { strip in
-      let column = strip.tiles * kernels.lanes
+      let column = strip.channelStride(lanes: kernels.lanes)
       let offsets = workspace.offsets(column: column)
       let positionStride = strip.positionStride(channels: inputs, lanes: kernels.lanes)
       profile.weightGradient()

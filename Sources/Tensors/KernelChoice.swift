@@ -5,7 +5,6 @@ import Kernels
 #if arch(x86_64)
   import KernelsV3
   import KernelsV4
-  import KernelsV4Half
 #endif
 
 /// The builds of the kernels that this CPU can run, and the choice among them.
@@ -24,8 +23,7 @@ public enum KernelChoice {
   /// What computes groups of up to 8 images with the same bits and less work; `kernels` itself where nothing does.
   public static func forHalfGroups(_ kernels: any KernelSet) -> any KernelSet {
     #if arch(x86_64)
-      // With 512-bit vectors too: CPUs that compute them in two halves gain as much, others lose nothing.
-      if kernels.name == "avx512" { return KernelsV4Half.VectorKernels(lanes: laneCount / 2) }
+      if kernels.name == "avx512" { return KernelsV4.VectorKernels(lanes: laneCount / 2) }
       if kernels.name == "avx2" { return KernelsV3.VectorKernels(lanes: laneCount / 2) }
     #endif
     return kernels

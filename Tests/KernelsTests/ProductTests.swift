@@ -316,6 +316,31 @@ import Testing
     #expect(results[0] == results[1])
   }
 
+  @Test(
+    "kernels for 8 lanes give the bits of those for 16, and leave the other 8 alone",
+    arguments: kernelNames.filter { $0 != "portable" }, shapes.indices)
+  func halfGroups(_ name: String, _ shape: Int) throws {
+    let whole = try kernelSet(name)
+    let half = KernelChoice.forHalfGroups(whole)
+    #expect(half.lanes == 8)
+    let operands = Operands(Self.shapes[shape])
+    for epilogue in [
+      .store, .accumulate, .resume, .bias(operands.bias.pointer), .biasLeakyReLU(operands.bias.pointer),
+      .leakyReLUGradient(activations: operands.activations.pointer),
+    ] as [Epilogue] {
+      let results = [half, whole].map { kernels in
+        let outputs = FloatBuffer(count: operands.start.count)
+        for index in 0..<outputs.count { outputs[index] = operands.start[index] }
+        kernels.product(operands.product(outputs, epilogue))
+        return bits(outputs)
+      }
+      let expected = zip(results[1].indices, results[1]).map { index, whole in
+        index % laneCount < 8 ? whole : operands.start[index].bitPattern
+      }
+      #expect(results[0] == expected)
+    }
+  }
+
   @Test("builds with fused multiply-add give the same bits", arguments: shapes.indices)
   func sameBits(_ shape: Int) throws {
     guard kernelNames.contains("avx512") else { return }

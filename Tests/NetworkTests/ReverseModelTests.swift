@@ -23,6 +23,8 @@ import Testing
     // Winograd's tiles of 6 and of 4 pixels. (No activation of these draws lies within rounding of the leaky ReLU's kink,
     // where a float and a double may take different slopes: 2e-4 of a gradient.)
     Architecture(width: 16, colors: 1, channels: 5, layers: 3, dense: (2, 6, 2), upper: (2, 5)),
+    // One tile of each width a row.
+    Architecture(width: 10, colors: 1, channels: 5, layers: 2, dense: (2, 6, 2), upper: (2, 5)),
     // An odd width, which tiles don't cover; deep branches.
     Architecture(width: 13, colors: 1, bumps: 10, channels: 20, layers: 5, dense: (5, 9, 3), upper: (4, 20)),
   ]
@@ -111,11 +113,12 @@ import Testing
   }
 
   /// Wide convolutions sum their weights' gradient over lanes at once.
-  private static let wide = Architecture(
-    width: 8, colors: 3, bumps: 3, channels: 36, layers: 3, dense: (2, 5, 2), upper: (3, 7))
+  private static let wide = [8, 10].map {
+    Architecture(width: $0, colors: 3, bumps: 3, channels: 36, layers: 3, dense: (2, 5, 2), upper: (3, 7))
+  }
 
   @Test(
-    "a group of up to 8 images gives the same bits from 8 lanes as from 16", arguments: architectures + [wide],
+    "a group of up to 8 images gives the same bits from 8 lanes as from 16", arguments: architectures + wide,
     [3, 8, 21])
   func halfGroups(_ architecture: Architecture, _ images: Int) throws {
     let example = ReferenceCase(architecture, imageCount: images)

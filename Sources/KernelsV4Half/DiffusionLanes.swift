@@ -1,1 +1,0 @@
-../Kernels/DiffusionLanes.swift
