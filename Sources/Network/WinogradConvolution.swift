@@ -68,17 +68,32 @@ final class WinogradConvolution {
   }
 
   /// Calls `body` for runs of a strip's positions that as many tiles have: only tiles of six have the last two of a row.
-  private func forEachRun(_ strip: WinogradStrip, _ body: (_ positions: Range<Int>, _ tiles: Int) -> Void) {
+  private func forEachRun(_ strip: WinogradStrip, _ body: (PositionRun) -> Void) {
     for row in 0..<strip.rowPoints {
-      body(8 * row..<8 * row + 6, strip.tiles)
-      if strip.sixes > 0 { body(8 * row + 6..<8 * row + 8, strip.sixes) }
+      body(PositionRun(positions: 8 * row..<8 * row + 6, tiles: strip.tiles))
+      if strip.sixes > 0 { body(PositionRun(positions: 8 * row + 6..<8 * row + 8, tiles: strip.sixes)) }
     }
   }
 
-  /// The products of some positions.
-  private func batch(_ positions: Range<Int>, positionStride: Int) -> StridedBatch {
-    StridedBatch(
-      count: positions.count, leftStride: outputs * inputs, inputStride: positionStride, resultStride: positionStride)
+  /// The products of a run's positions: of the weights, or of their transpose, and transformed tiles.
+  private func product(
+    _ run: PositionRun, _ memory: TransformedMemory, isTransposed: Bool, of inputs: UnsafePointer<Float>,
+    into outputs: UnsafeMutablePointer<Float>
+  ) -> Product {
+    let position = run.positions.lowerBound
+    var product = Product(
+      weights: weights(position), rowStride: isTransposed ? 1 : self.inputs,
+      depthStride: isTransposed ? self.inputs : 1,
+      inputs: inputs + position * memory.positionStride, offsets: memory.offsets, columnStride: memory.lanes,
+      outputs: outputs + position * memory.positionStride, outputRowStride: memory.channelStride,
+      outputColumnStride: memory.lanes, rows: isTransposed ? self.inputs : self.outputs,
+      depth: isTransposed ? self.outputs : self.inputs, columns: run.tiles, epilogue: .store)
+    product.batch = StridedBatch(
+      count: run.positions.count, leftStride: self.outputs * self.inputs, inputStride: memory.positionStride,
+      resultStride: memory.positionStride)
+    product.prefetched = weights(position + 1)
+    product.prefetchedFloats = self.outputs * self.inputs
+    return product
   }
 
   /// output = leakyReLU(weights ⋆ input + bias); images bordered.
@@ -86,24 +101,13 @@ final class WinogradConvolution {
     input: UnsafePointer<Float>, bias: UnsafePointer<Float>, output: UnsafeMutablePointer<Float>, kernels: any KernelSet
   ) {
     forEachStrip(lanes: kernels.lanes) { strip in
-      let column = strip.channelStride(lanes: kernels.lanes)
-      let offsets = workspace.offsets(column: column)
+      let memory = TransformedMemory(strip, channels: inputs, lanes: kernels.lanes, workspace)
       // A position's products take the place of the position's before, which have served: half the cache.
       let products = workspace.inputTiles.pointer
-      let positionStride = strip.positionStride(channels: inputs, lanes: kernels.lanes)
-      let tiles = products + positionStride
+      let tiles = products + memory.positionStride
       kernels.winogradInput(input, channels: inputs, strip: strip, transformed: tiles)
-      forEachRun(strip) { positions, columns in
-        let position = positions.lowerBound
-        var product = Product(
-          weights: weights(position), rowStride: inputs, depthStride: 1,
-          inputs: tiles + position * positionStride, offsets: offsets, columnStride: kernels.lanes,
-          outputs: products + position * positionStride, outputRowStride: column, outputColumnStride: kernels.lanes,
-          rows: outputs, depth: inputs, columns: columns, epilogue: .store)
-        product.batch = batch(positions, positionStride: positionStride)
-        product.prefetched = weights(position + 1)
-        product.prefetchedFloats = outputs * inputs
-        kernels.product(product)
+      forEachRun(strip) { run in
+        kernels.product(product(run, memory, isTransposed: false, of: tiles, into: products))
       }
       kernels.winogradOutput(products, channels: outputs, strip: strip, bias: bias, images: output)
     }
@@ -123,69 +127,56 @@ final class WinogradConvolution {
     let tiles = workspace.inputTiles.pointer
     let gradients = workspace.outputTiles.pointer
     forEachStrip(lanes: kernels.lanes) { strip in
-      let column = strip.channelStride(lanes: kernels.lanes)
-      let offsets = workspace.offsets(column: column)
-      let positionStride = strip.positionStride(channels: inputs, lanes: kernels.lanes)
+      let memory = TransformedMemory(strip, channels: inputs, lanes: kernels.lanes, workspace)
       profile.weightGradient()
       kernels.winogradOutputAdjoint(
         outputGradient, activations: output, channels: outputs, strip: strip, transformed: gradients)
       // Row 1 of A is all ones: position (1, 1) holds the sums of whole tiles.
       kernels.addColumns(
-        gradients + 9 * positionStride, rowStride: column, columnStride: kernels.lanes, rows: outputs,
-        columns: strip.tiles, sums: biasSums)
+        gradients + 9 * memory.positionStride, rowStride: memory.channelStride, columnStride: memory.lanes,
+        rows: outputs, columns: strip.tiles, sums: biasSums)
       kernels.winogradInput(input, channels: inputs, strip: strip, transformed: tiles)
-      forEachRun(strip) { positions, columns in
-        let position = positions.lowerBound
-        let inputTile = tiles + position * positionStride
-        let gradient = gradients + position * positionStride
+      forEachRun(strip) { run in
         profile.weightGradient()
-        addWeightGradient(
-          positions, inputTile, gradient, columns, rowStride: column, positionStride: positionStride, offsets, kernels)
+        addWeightGradient(run, memory, kernels)
         guard result != nil else { return }
         profile.inputGradient()
         // The input's transform has served; its gradient takes its place.
-        var product =
-          Product(
-            weights: weights(position), rowStride: 1, depthStride: inputs,
-            inputs: gradient, offsets: offsets, columnStride: kernels.lanes,
-            outputs: inputTile, outputRowStride: column, outputColumnStride: kernels.lanes,
-            rows: inputs, depth: outputs, columns: columns, epilogue: .store)
-        product.batch = batch(positions, positionStride: positionStride)
-        product.prefetched = weights(position + 1)
-        product.prefetchedFloats = outputs * inputs
-        kernels.product(product)
+        kernels.product(product(run, memory, isTransposed: true, of: gradients, into: tiles))
       }
       if let result { kernels.winogradInputAdjoint(tiles, channels: inputs, strip: strip, images: result) }
     }
   }
 
-  private func addWeightGradient(
-    _ positions: Range<Int>, _ inputTiles: UnsafePointer<Float>, _ gradients: UnsafePointer<Float>, _ tiles: Int,
-    rowStride column: Int, positionStride: Int, _ offsets: UnsafePointer<Int32>, _ kernels: any KernelSet
-  ) {
-    let sums = gradientSums.pointer + positions.lowerBound * positionSums
+  /// Adds the products of the workspace's gradients and inputs at a run's positions to the sums.
+  private func addWeightGradient(_ run: PositionRun, _ memory: TransformedMemory, _ kernels: any KernelSet) {
+    let position = run.positions.lowerBound
+    let inputTiles = workspace.inputTiles.pointer + position * memory.positionStride
+    let gradients = workspace.outputTiles.pointer + position * memory.positionStride
+    let sums = gradientSums.pointer + position * positionSums
     guard isWide else {
       var gradient = WeightGradient(
-        gradients: gradients, rowStride: column, inputs: inputTiles, offsets: offsets, columnStride: kernels.lanes,
-        outputCount: outputs, inputCount: inputs, columns: tiles, sums: sums,
+        gradients: gradients, rowStride: memory.channelStride, inputs: inputTiles, offsets: memory.offsets,
+        columnStride: memory.lanes, outputCount: outputs, inputCount: inputs, columns: run.tiles, sums: sums,
         scratch: workspace.gradientScratch.pointer)
       gradient.batch = StridedBatch(
-        count: positions.count, leftStride: positionStride, inputStride: positionStride, resultStride: positionSums)
+        count: run.positions.count, leftStride: memory.positionStride, inputStride: memory.positionStride,
+        resultStride: positionSums)
       kernels.addWeightGradient(gradient)
       return
     }
     let rowStride = Self.rowStride(inputs)
     let rows = workspace.rows.pointer
     // 16 terms of the depth at a time: the lanes of one tile, or of two.
-    let depth = tiles * kernels.lanes
-    for index in 0..<positions.count {
+    let depth = run.tiles * memory.lanes
+    for index in 0..<run.positions.count {
       for first in stride(from: 0, to: depth, by: laneCount) {
         kernels.transposeLanes(
-          inputTiles + index * positionStride + first, offsets: offsets, count: inputs, rows: rows + first * rowStride,
-          rowStride: rowStride)
+          inputTiles + index * memory.positionStride + first, offsets: memory.offsets, count: inputs,
+          rows: rows + first * rowStride, rowStride: rowStride)
       }
       var product = Product(
-        weights: gradients + index * positionStride, rowStride: column, depthStride: 1,
+        weights: gradients + index * memory.positionStride, rowStride: memory.channelStride, depthStride: 1,
         inputs: rows, offsets: workspace.rowOffsets(rowStride: rowStride), columnStride: laneCount,
         outputs: sums + index * positionSums, outputRowStride: rowStride,
         outputColumnStride: laneCount, rows: outputs, depth: depth, columns: rowStride / laneCount,
@@ -222,6 +213,28 @@ final class WinogradConvolution {
   }
 }
 
+/// Neighbouring positions of a strip that as many tiles have.
+private struct PositionRun {
+  let positions: Range<Int>
+  let tiles: Int
+}
+
+/// Where a strip's transformed tiles lie, of inputs and of outputs alike.
+private struct TransformedMemory {
+  let lanes: Int
+  let channelStride: Int
+  let positionStride: Int
+  /// Of the channels.
+  let offsets: UnsafePointer<Int32>
+
+  init(_ strip: WinogradStrip, channels: Int, lanes: Int, _ workspace: WinogradWorkspace) {
+    self.lanes = lanes
+    channelStride = strip.channelStride(lanes: lanes)
+    positionStride = strip.positionStride(channels: channels, lanes: lanes)
+    offsets = workspace.offsets(channelStride: channelStride)
+  }
+}
+
 /// Transformed tiles of one strip, shared by all layers of a branch: they are used one after the other.
 final class WinogradWorkspace {
   fileprivate let inputTiles: FloatBuffer
@@ -249,9 +262,9 @@ final class WinogradWorkspace {
     scratch = FloatBuffer(count: 8 * (width + 2) * laneCount)
     let rowStride = (channels + laneCount - 1) / laneCount * laneCount
     rows = FloatBuffer(count: tiles * laneCount * rowStride)
-    channelOffsets = (0...2 * tiles).map { halves in
+    channelOffsets = (0...tiles).map { vectors in
       let offsets = AlignedBuffer<Int32>(count: channels)
-      for channel in 0..<channels { offsets[channel] = Int32(channel * halves * laneCount / 2) }
+      for channel in 0..<channels { offsets[channel] = Int32(channel * vectors * laneCount) }
       return offsets
     }
     depthOffsets = AlignedBuffer(count: tiles * laneCount)
@@ -259,11 +272,11 @@ final class WinogradWorkspace {
     depthRowStride = rowStride
   }
 
-  /// Where channel c of a position begins: c · column.
+  /// Where channel c of a position begins: c · channelStride.
   ///
-  /// - Parameter column: Floats of a channel at a position, a multiple of 8.
-  fileprivate func offsets(column: Int) -> UnsafePointer<Int32> {
-    UnsafePointer(channelOffsets[2 * column / laneCount].pointer)
+  /// - Parameter channelStride: A multiple of 16.
+  fileprivate func offsets(channelStride: Int) -> UnsafePointer<Int32> {
+    UnsafePointer(channelOffsets[channelStride / laneCount].pointer)
   }
 
   /// k · rowStride.

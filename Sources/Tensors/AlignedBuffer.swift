@@ -22,7 +22,7 @@ public final class AlignedBuffer<Element: BitwiseCopyable> {
   public init(count: Int) {
     precondition(count >= 0, "a buffer has no negative size")
     self.count = count
-    let bytes = max(64, (count * MemoryLayout<Element>.stride + 63) / 64 * 64)
+    let bytes = Self.bytes(count)
     let memory: UnsafeMutableRawPointer?
     if bytes >= HugePages.pageBytes {
       let pages = HugePages(bytes: bytes)
@@ -42,6 +42,9 @@ public final class AlignedBuffer<Element: BitwiseCopyable> {
     pointer = memory.bindMemory(to: Element.self, capacity: count)
   }
 
+  /// What `count` elements take, in whole cache lines.
+  private static func bytes(_ count: Int) -> Int { max(64, (count * MemoryLayout<Element>.stride + 63) / 64 * 64) }
+
   deinit {
     if pages == nil { free(pointer) }
   }
@@ -52,7 +55,7 @@ public final class AlignedBuffer<Element: BitwiseCopyable> {
   ///
   /// - Parameter ranges: In any order.
   public func release(outside ranges: [Range<Int>]) {
-    guard count * MemoryLayout<Element>.stride >= HugePages.pageBytes else { return }
+    guard Self.bytes(count) >= HugePages.pageBytes else { return }
     var holes: [UnsafeMutableRawBufferPointer] = []
     var start = 0
     for range in ranges.sorted(by: { $0.lowerBound < $1.lowerBound }) {
