@@ -35,6 +35,15 @@ public struct VectorKernels: KernelSet {
     #endif
   }
 
+  /// Tiles of a strip that no cache holds: 4 vectors, or 12 of 8 for the 6 tiles of a row of 32 pixels.
+  public var tilesPerWideStrip: Int {
+    #if VECTOR_WIDTH_16
+      4
+    #else
+      8
+    #endif
+  }
+
   /// `portable`, `avx2` or `avx512`.
   public var name: String {
     #if VECTOR_WIDTH_16

@@ -21,7 +21,8 @@ final class ConvolutionBranch {
     let plane = (width + 2) * (width + 2) * laneCount
     droppedImage = FloatBuffer(count: hasDropout ? architecture.colorCount * plane : 0)
     let workspace = WinogradWorkspace(
-      channels: architecture.convolutionChannels, width: width, secondLevelCache: secondLevelCache)
+      channels: architecture.convolutionChannels, width: width, secondLevelCache: secondLevelCache,
+      tilesPerWideStrip: kernels.tilesPerWideStrip)
     layers = (0..<architecture.convolutionLayers).map { layer in
       MultiScaleLayer(
         layer: layer, inputs: layer == 0 ? architecture.colorCount : architecture.convolutionChannels,

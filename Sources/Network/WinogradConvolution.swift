@@ -247,15 +247,19 @@ final class WinogradWorkspace {
   private let depthOffsets: AlignedBuffer<Int32>
   private let depthRowStride: Int
   private let secondLevelCache: Int
+  private let tilesPerWideStrip: Int
 
   /// - Parameters:
   ///   - channels: Of the widest layer.
   ///   - width: Of the largest images.
   ///   - secondLevelCache: Bytes of the L2 cache.
-  init(channels: Int, width: Int, secondLevelCache: Int) {
+  ///   - tilesPerWideStrip: The kernels'.
+  init(channels: Int, width: Int, secondLevelCache: Int, tilesPerWideStrip: Int) {
     self.secondLevelCache = secondLevelCache
+    self.tilesPerWideStrip = tilesPerWideStrip
     // Images of several scales are no wider than the largest, in tiles either: of those that an odd width leaves.
-    let tiles = Self.tilesPerStrip(channels: channels, tiles: width / 4, secondLevelCache: secondLevelCache)
+    let tiles = Self.tilesPerStrip(
+      channels: channels, tiles: width / 4, secondLevelCache: secondLevelCache, wide: tilesPerWideStrip)
     let positionFloats = (channels * tiles + 1) * laneCount
     inputTiles = FloatBuffer(count: 65 * positionFloats)
     outputTiles = FloatBuffer(count: 64 * max(positionFloats, channels * min(channels, 1024 / channels + 1)))
@@ -286,15 +290,16 @@ final class WinogradWorkspace {
   }
 
   fileprivate func tilesPerStrip(channels: Int, tiling: WinogradTiling) -> Int {
-    Self.tilesPerStrip(channels: channels, tiles: tiling.count, secondLevelCache: secondLevelCache)
+    Self.tilesPerStrip(
+      channels: channels, tiles: tiling.count, secondLevelCache: secondLevelCache, wide: tilesPerWideStrip)
   }
 
   /// As many tiles of a row as let both transforms fit the L2 cache.
   ///
-  /// Where three don't, all is far away: then as many as are worth it, since weights and their gradient's sums pass by once a strip.
-  private static func tilesPerStrip(channels: Int, tiles: Int, secondLevelCache: Int) -> Int {
+  /// Where three don't, all is far away: then as many as suit the products.
+  private static func tilesPerStrip(channels: Int, tiles: Int, secondLevelCache: Int, wide: Int) -> Int {
     let bytesPerTile = 2 * 64 * channels * laneCount * 4
     let fitting = secondLevelCache / bytesPerTile
-    return min(max(1, tiles), fitting < 3 ? 8 : fitting)
+    return min(max(1, tiles), fitting < 3 ? wide : fitting)
   }
 }
