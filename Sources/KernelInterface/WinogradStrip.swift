@@ -47,6 +47,12 @@ public struct WinogradStrip {
   public var fours: Int
   /// 8·(6·sixes + 4·fours + 2)·16 floats that a transform may overwrite.
   public var scratch: UnsafeMutablePointer<Float>
+  /// [channels][2][8][16]: the last two columns of the input's adjoint, where the next strip of the row begins.
+  public var carry: UnsafeMutablePointer<Float>
+  /// Whether no strip of the row comes before.
+  public var beginsRow: Bool
+  /// Whether no strip of the row follows.
+  public var endsRow: Bool
 
   /// Describes a strip.
   ///
@@ -55,7 +61,11 @@ public struct WinogradStrip {
   ///   - row: The row of tiles.
   ///   - tiles: Which of the row's tiles.
   ///   - scratch: See the property.
-  public init(tiling: WinogradTiling, row: Int, tiles: Range<Int>, scratch: UnsafeMutablePointer<Float>) {
+  ///   - carry: See the property; one for all strips of a row, which come in order.
+  public init(
+    tiling: WinogradTiling, row: Int, tiles: Range<Int>, scratch: UnsafeMutablePointer<Float>,
+    carry: UnsafeMutablePointer<Float>
+  ) {
     rowStride = (tiling.firstPixel(tiling.count) + 2) * laneCount
     planeStride = rowStride / laneCount * rowStride
     firstRow = tiling.firstPixel(row)
@@ -64,6 +74,9 @@ public struct WinogradStrip {
     sixes = max(0, min(tiles.upperBound, tiling.sixes) - tiles.lowerBound)
     fours = tiles.count - sixes
     self.scratch = scratch
+    self.carry = carry
+    beginsRow = tiles.lowerBound == 0
+    endsRow = tiles.upperBound == tiling.count
   }
 
   /// All tiles.

@@ -82,6 +82,8 @@ extension VectorKernels {
   }
 
   /// sums[row] += Σ of the row's columns, lane by lane: the gradient of a bias.
+  ///
+  /// One after the other: how columns are cut into calls does not change a bit.
   public func addColumns(
     _ input: UnsafePointer<Float>, rowStride: Int, columnStride: Int, rows: Int, columns: Int,
     sums: UnsafeMutablePointer<Float>
@@ -96,16 +98,9 @@ extension VectorKernels {
       for v in 0..<parts {
         let lane = v * Vector.scalarCount
         let first = input + row * rowStride + lane
-        var even = load(sums + row * laneCount + lane)
-        var odd = Vector()
-        var column = 0
-        while column + 2 <= columns {
-          even += load(first + column * columnStride)
-          odd += load(first + (column + 1) * columnStride)
-          column += 2
-        }
-        if column < columns { even += load(first + column * columnStride) }
-        store(even + odd, to: sums + row * laneCount + lane)
+        var sum = load(sums + row * laneCount + lane)
+        for column in 0..<columns { sum += load(first + column * columnStride) }
+        store(sum, to: sums + row * laneCount + lane)
       }
     }
   }

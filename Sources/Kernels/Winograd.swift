@@ -152,7 +152,8 @@ extension VectorKernels {
 
   /// images += B v Bᵀ of every tile of a strip, where tiles overlap; what no earlier strip has written is overwritten.
   ///
-  /// Strips come row by row, each row from its first tile. The border receives values without meaning.
+  /// Strips come row by row, each row from its first tile; how a row is cut into strips does not change a bit: the columns that
+  /// a strip shares with the next are left to that. The border receives values without meaning.
   public func winogradInputAdjoint(
     _ transformed: UnsafePointer<Float>, channels: Int, strip: WinogradStrip, images: UnsafeMutablePointer<Float>
   ) {
@@ -181,11 +182,12 @@ extension VectorKernels {
         let lane = part * Vector.scalarCount
         let output = images + channel * strip.planeStride + strip.inputOffset + lane
         let input = transformed + channel * channelStride + lane
+        let carry = strip.carry + channel * 2 * 8 * laneCount + lane
         var point = 0
         while point < strip.rowPoints {
           inputAdjointRow(
             input + 8 * point * positionStride, positionStride, points, strip, lanes,
-            to: strip.scratch + point * width + lane)
+            to: strip.scratch + point * width + lane, carry + point * width)
           point += LaneVectors<width>.perVector
         }
         if strip.isTall {
@@ -201,12 +203,12 @@ extension VectorKernels {
   @inline(__always)
   private func inputAdjointRow<let width: Int>(
     _ input: UnsafePointer<Float>, _ positionStride: Int, _ points: LaneVectors<width>, _ strip: WinogradStrip,
-    _ lanes: Int, to row: UnsafeMutablePointer<Float>
+    _ lanes: Int, to row: UnsafeMutablePointer<Float>, _ carry: UnsafeMutablePointer<Float>
   ) {
     let column = 8 * width
     // The last two columns of a tile are the first two of the next.
-    var first = Vector()
-    var second = Vector()
+    var first = strip.beginsRow ? Vector() : load(carry)
+    var second = strip.beginsRow ? Vector() : load(carry + column)
     @inline(__always) func add<Columns: WinogradAxis>(
       _: Columns.Type, _ input: UnsafePointer<Float>, _ output: UnsafeMutablePointer<Float>
     ) {
@@ -225,8 +227,9 @@ extension VectorKernels {
     for tile in strip.sixes..<strip.tiles {
       add(FourPixels.self, input + tile * lanes, row + (4 * tile + 2 * strip.sixes) * column)
     }
-    store(first, to: row + strip.width * column)
-    store(second, to: row + (strip.width + 1) * column)
+    let rest = strip.endsRow ? row + strip.width * column : carry
+    store(first, to: rest)
+    store(second, to: rest + column)
   }
 
   /// B times the columns in the strip's scratch, added to the images.
@@ -256,13 +259,8 @@ extension VectorKernels {
         column += LaneVectors<width>.perVector
       }
     }
-    // What earlier strips of this row of tiles, and earlier rows, have left there.
-    let shared = strip.firstColumn > 0 ? 2 : 0
-    add(0..<shared, addedRows: Rows.points)
-    if strip.firstRow > 0 {
-      add(shared..<strip.width + 2, addedRows: 2)
-    } else {
-      add(shared..<strip.width + 2, addedRows: 0)
-    }
+    // What earlier rows have left there.
+    let columns = 0..<strip.width + (strip.endsRow ? 2 : 0)
+    if strip.firstRow > 0 { add(columns, addedRows: 2) } else { add(columns, addedRows: 0) }
   }
 }

@@ -57,7 +57,7 @@ final class WinogradConvolution {
         body(
           WinogradStrip(
             tiling: tiling, row: row, tiles: first..<min(first + tilesPerStrip, tiling.count),
-            scratch: workspace.scratch.pointer))
+            scratch: workspace.scratch.pointer, carry: workspace.carry.pointer))
       }
     }
   }
@@ -240,6 +240,7 @@ final class WinogradWorkspace {
   fileprivate let inputTiles: FloatBuffer
   fileprivate let outputTiles: FloatBuffer
   fileprivate let scratch: FloatBuffer
+  fileprivate let carry: FloatBuffer
   /// For `WeightGradient`.
   let gradientScratch = FloatBuffer(count: WeightGradient.scratchCount)
   fileprivate let rows: FloatBuffer
@@ -264,6 +265,7 @@ final class WinogradWorkspace {
     inputTiles = FloatBuffer(count: 65 * positionFloats)
     outputTiles = FloatBuffer(count: 64 * max(positionFloats, channels * min(channels, 1024 / channels + 1)))
     scratch = FloatBuffer(count: 8 * (width + 2) * laneCount)
+    carry = FloatBuffer(count: channels * 2 * 8 * laneCount)
     let rowStride = (channels + laneCount - 1) / laneCount * laneCount
     rows = FloatBuffer(count: tiles * laneCount * rowStride)
     channelOffsets = (0...tiles).map { vectors in

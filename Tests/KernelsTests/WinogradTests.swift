@@ -7,12 +7,16 @@ import Testing
   /// 6 + 6 + 4: rows and columns of both kinds of tiles.
   private static let width = 16
 
-  private func scratch() -> FloatBuffer { FloatBuffer(count: 8 * (Self.width + 2) * laneCount) }
+  private static let scratchCount = 8 * (width + 2) * laneCount
+  /// A strip's scratch and its carry, of up to 5 channels.
+  private func scratch() -> FloatBuffer { FloatBuffer(count: Self.scratchCount + 5 * 2 * 8 * laneCount) }
 
   private func tiling() throws -> WinogradTiling { try #require(WinogradTiling(width: Self.width)) }
 
   private func strip(_ row: Int, _ tiles: Range<Int>, _ scratch: FloatBuffer) throws -> WinogradStrip {
-    WinogradStrip(tiling: try tiling(), row: row, tiles: tiles, scratch: scratch.pointer)
+    WinogradStrip(
+      tiling: try tiling(), row: row, tiles: tiles, scratch: scratch.pointer, carry: scratch.pointer + Self.scratchCount
+    )
   }
 
   @Test("tiles of 6 and 4 pixels cover every even width from 4, with the fewest points")

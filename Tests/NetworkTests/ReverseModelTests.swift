@@ -131,6 +131,19 @@ import Testing
     }
   }
 
+  @Test("AVX2 and AVX-512 give the same bits of layers as wide as CIFAR-10's, which they cut into other strips")
+  func wideLayers() throws {
+    let kernels = KernelChoice.available().filter { $0.name != "portable" }
+    let example = ReferenceCase(
+      Architecture(width: 32, colors: 3, channels: 100, layers: 2, upper: (2, 5)), imageCount: 21)
+    let results = kernels.map { gradient(of: example, kernels: $0, parts: [0..<2]) }
+    for result in results {
+      #expect(result.objective == results[0].objective)
+      let differing = result.gradient.filter { $0.value != results[0].gradient[$0.key] }.keys.sorted()
+      #expect(differing == [])
+    }
+  }
+
   @Test("an accumulating pass adds its gradient to the one that is there")
   func accumulation() throws {
     let example = ReferenceCase(Self.architectures[0], imageCount: 20)
