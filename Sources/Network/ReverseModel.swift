@@ -53,10 +53,12 @@ public final class ReverseModel {
   ///   - partCapacity: Its canonical parts.
   ///   - forTraining: Whether `gradient` will be called.
   ///   - dropout: Drops inputs of layers in training; nil for none.
+  ///   - secondLevelCache: Bytes of the L2 cache, for which work is cut; no bit hangs on it.
   ///   - profile: Where to note times; nil for nowhere.
   public init(
     _ architecture: Architecture, layout: ParameterLayout, kernels: any KernelSet, groupCapacity: Int,
-    partCapacity: Int, forTraining: Bool, dropout: Dropout? = nil, profile: StepProfile? = nil
+    partCapacity: Int, forTraining: Bool, dropout: Dropout? = nil, secondLevelCache: Int = CPU.secondLevelCacheBytes,
+    profile: StepProfile? = nil
   ) {
     preparation = SectionProfile(profile, "transformed weights")
     copying = SectionProfile(profile, "copies between branches")
@@ -67,7 +69,7 @@ public final class ReverseModel {
     self.kernels = kernels
     halfKernels = KernelChoice.forHalfGroups(kernels)
     convolutions = ConvolutionBranch(
-      architecture, layout: layout, hasDropout: dropout != nil, secondLevelCache: CPU.secondLevelCacheBytes,
+      architecture, layout: layout, hasDropout: dropout != nil, secondLevelCache: secondLevelCache,
       kernels: kernels, profile: profile)
     let images = groupCapacity * bordered(architecture.colorCount, architecture.spatialWidth)
     droppedImages = FloatBuffer(count: dropout == nil || !architecture.hasDenseBranch ? 0 : images)

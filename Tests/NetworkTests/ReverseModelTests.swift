@@ -32,7 +32,7 @@ import Testing
   /// J and gradient by the library's network, the images in lane groups and canonical parts.
   private func gradient(
     of example: ReferenceCase, kernels: any KernelSet, parts: [Range<Int>], passes: Int = 1,
-    wholeGroups: Bool = false
+    wholeGroups: Bool = false, secondLevelCache: Int = CPU.secondLevelCacheBytes
   ) -> ObjectiveGradient {
     let architecture = example.model.architecture
     let layout = ParameterLayout(architecture)
@@ -43,7 +43,7 @@ import Testing
     if wholeGroups { batch.imageCounts.fill(laneCount) }
     let model = ReverseModel(
       architecture, layout: layout, kernels: kernels, groupCapacity: batch.groupCapacity, partCapacity: parts.count,
-      forTraining: true)
+      forTraining: true, secondLevelCache: secondLevelCache)
     let parameters = layout.buffer(example.model.parameters)
     model.prepare(parameters)
     let gradient = FloatBuffer(count: layout.count)
@@ -128,6 +128,22 @@ import Testing
       let results = [half, whole].map { gradient(of: example, kernels: kernels, parts: parts, wholeGroups: $0) }
       #expect(results[0].objective == results[1].objective)
       #expect(results[0].gradient == results[1].gradient)
+    }
+  }
+
+  @Test("the size of the L2 cache does not change a bit", arguments: GoldenNetworkTests.kernelNames)
+  func caches(_ name: String) throws {
+    let kernels = try KernelChoice.kernels(requested: name)
+    // As wide as MNIST, and 7 images of half a group.
+    let example = ReferenceCase(
+      Architecture(width: 28, colors: 1, channels: 20, layers: 2, upper: (2, 5)), imageCount: 23)
+    let results = [1, 2, 3, 4, 8].map { quarters in
+      gradient(of: example, kernels: kernels, parts: [0..<2], secondLevelCache: quarters << 18)
+    }
+    for result in results {
+      #expect(result.objective == results[0].objective)
+      let differing = result.gradient.filter { $0.value != results[0].gradient[$0.key] }.keys.sorted()
+      #expect(differing == [])
     }
   }
 
