@@ -38,7 +38,8 @@ public struct Product {
   public var inputs: UnsafePointer<Float>
   /// Offsets in floats, `depth` of them.
   public var inputOffsets: UnsafePointer<Int32>
-  /// Floats between columns of the inputs.
+  /// Floats between columns of the inputs: 16 or more; of kernels for 8 lanes also 8, as of the outputs, and then rows have
+  /// room for an even number of columns.
   public var inputColumnStride: Int
   /// Column c of row r is the 16 floats at `r * outputRowStride + c * outputColumnStride`.
   public var outputs: UnsafeMutablePointer<Float>
