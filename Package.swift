@@ -15,7 +15,6 @@ func kernelSettings(march: String?, vectorWidth: Int) -> [SwiftSetting] {
   if let march {
     flags += ["-Xcc", "-march=\(march)"]
     settings.append(.define("FUSED_MULTIPLY_ADD"))
-    if march == "x86-64-v4" { settings.append(.define("REGISTERS_32")) }
     // Loop strength reduction gives each of a tile's addresses an induction variable of its own; with 16 registers they spill,
     // and sums of 3 columns take a third longer than with addresses of a base, an index and a scale.
     if march == "x86-64-v3" { flags += ["-Xllvm", "-disable-lsr"] }

@@ -27,9 +27,9 @@ public struct WinogradTiling: Sendable, Equatable {
 /// from 8 × 8 inputs by 64 products instead of 324, F(4×4, 3×3) 4 × 4 from 6 × 6 by 36 instead of 144. The 6 points of the
 /// latter are the first 6 of the former, so both kinds of tiles, and those of 6 × 4 pixels, share their weights.
 ///
-/// A strip's transformed tiles are [64][channels][tiles][lanes], positions `positionStride` and channels `channelStride` apart; position 8·i + j is point i
-/// of the rows and point j of the columns. At each position they are an ordinary product over the channels; columns of
-/// tiles that lack a point are left out, and so are positions in rows of tiles that lack it.
+/// A strip's transformed tiles are [64][channels][tiles][lanes], positions `positionStride` and channels `channelStride`
+/// apart; position 8·i + j is point i of the rows and point j of the columns. At each position they are an ordinary product
+/// over the channels; columns of tiles that lack a point are left out, and so are positions in rows of tiles that lack it.
 public struct WinogradStrip {
   /// Floats between rows of the images.
   public var rowStride: Int
@@ -49,10 +49,6 @@ public struct WinogradStrip {
   public var scratch: UnsafeMutablePointer<Float>
   /// [channels][2][8][16]: the last two columns of the input's adjoint, where the next strip of the row begins.
   public var carry: UnsafeMutablePointer<Float>
-  /// Whether no strip of the row comes before.
-  public var beginsRow: Bool
-  /// Whether no strip of the row follows.
-  public var endsRow: Bool
 
   /// Describes a strip.
   ///
@@ -75,14 +71,16 @@ public struct WinogradStrip {
     fours = tiles.count - sixes
     self.scratch = scratch
     self.carry = carry
-    beginsRow = tiles.lowerBound == 0
-    endsRow = tiles.upperBound == tiling.count
   }
 
   /// All tiles.
   public var tiles: Int { sixes + fours }
   /// Columns of pixels.
   public var width: Int { 6 * sixes + 4 * fours }
+  /// Whether no strip of the row comes before.
+  public var beginsRow: Bool { firstColumn == 0 }
+  /// Whether no strip of the row follows.
+  public var endsRow: Bool { (firstColumn + width + 2) * laneCount == rowStride }
   /// Points of the rows.
   public var rowPoints: Int { isTall ? 8 : 6 }
 

@@ -95,7 +95,7 @@ extension VectorKernels {
         productColumns(product, rows, column..<end, width)
         column = end
       }
-      #if REGISTERS_32
+      #if VECTOR_WIDTH_16
         // 4 and 1 would leave the last column's five sums waiting for one another.
         let fives = vectors > 1 && vectors % 4 == 1 ? 1 : 0
         compute(TileWidth<4, lanes>(), tiles: (vectors - 5 * fives) / 4)
@@ -138,14 +138,14 @@ extension VectorKernels {
 }
 
 /// Vectors across a tile from which on five rows no longer fit the registers.
-#if REGISTERS_32
+#if VECTOR_WIDTH_16
   private let wideTile = 5
 #else
   private let wideTile = 3
 #endif
 
 /// Columns, of one vector each, up to which all tiles are of one width.
-#if REGISTERS_32
+#if VECTOR_WIDTH_16
   private let evenColumns = 5
 #else
   private let evenColumns = 4

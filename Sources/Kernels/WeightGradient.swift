@@ -140,7 +140,7 @@ private struct QuadTiles {
   func rows<let quads: Int>(_ quad: Int, _ height: TileHeight<quads>) {
     let vectors = (panel.gradient.inputCount + inputsPerVector - 1) / inputsPerVector
     var vector = 0
-    #if REGISTERS_32
+    #if VECTOR_WIDTH_16
       vector = vectors / 4 * 4
       compute(quad, 0..<vector, height, TileWidth<4, 8>())
     #endif

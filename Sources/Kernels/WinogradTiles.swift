@@ -54,7 +54,7 @@ struct OutputAdjointTransform<Gradients: TileSource>: TileTransform {
     prefetch(
       gradients.moved(by: pixel + strip.planeStride), rows: Rows.pixels,
       columns: 0..<LaneVectors<lanes>.perVector * Columns.pixels)
-    #if REGISTERS_32
+    #if VECTOR_WIDTH_16
       // Each pair of rows reads all pixels: the activation's derivative is taken once.
       let gradients = Pixels(first: UnsafePointer(strip.scratch), rowStride: 6 * laneCount)
       let vectors = LaneVectors<16>(stride: 0)
@@ -89,7 +89,7 @@ struct OutputTransform: TileTransform {
     prefetch(
       Pixels(first: images + pixel + strip.planeStride, rowStride: strip.rowStride), rows: Rows.pixels,
       columns: 0..<LaneVectors<lanes>.perVector * Columns.pixels)
-    #if REGISTERS_32
+    #if VECTOR_WIDTH_16
       storeRows(tile, bias, to: images + pixel, vectors, rows, columns, Rows.evenOutputs)
       storeRows(tile, bias, to: images + pixel + strip.rowStride, vectors, rows, columns, Rows.oddOutputs)
     #else
@@ -107,7 +107,7 @@ struct OutputTransform: TileTransform {
     #endif
   }
 
-  #if REGISTERS_32
+  #if VECTOR_WIDTH_16
     /// Stores every other row: those that `outputs` gives of each column.
     @inline(__always)
     private func storeRows<Rows: WinogradAxis, Columns: WinogradAxis, let lanes: Int>(
@@ -199,7 +199,7 @@ struct GradientBehindActivation: TileSource {
 @inline(__always)
 func prefetch<Source: TileSource>(_ source: Source, rows: Int, columns: Range<Int>) {
   // With half the lanes at a time it takes as long as it saves.
-  #if REGISTERS_32
+  #if VECTOR_WIDTH_16
     for i in 0..<rows {
       for j in columns { source.prefetch(i, j) }
     }
@@ -218,7 +218,7 @@ private func storePoints<Source: TileSource, Rows: PointTransform, Columns: Poin
     for i in 0..<Rows.count { x[i] = source.vector(i, j, vectors) }
     return x
   }
-  #if REGISTERS_32
+  #if VECTOR_WIDTH_16
     @inline(__always) func storePair(_ first: Int, _ second: Int, _ pair: (Line) -> Pair) {
       var rows = InlineArray<2, Line>(repeating: Line(repeating: Vector()))
       for j in 0..<Columns.count {
@@ -256,7 +256,7 @@ private func storeRow<Columns: PointTransform>(
   }
 }
 
-#if !REGISTERS_32
+#if !VECTOR_WIDTH_16
   /// Stores column `j` of the 8 × 8 vectors between the two passes.
   @inline(__always)
   private func storeColumn(_ column: Line, count: Int, _ j: Int, to scratch: UnsafeMutablePointer<Float>) {
