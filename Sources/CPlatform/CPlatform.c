@@ -15,6 +15,19 @@ int cplatform_anonymous_file(const char *name) {
 #endif
 }
 
+void cplatform_collapse_pages(void *start, long bytes) {
+#if defined(__linux__)
+#ifndef MADV_COLLAPSE
+// Linux 6.1's; older than that, the C library's headers and other systems do without.
+#define MADV_COLLAPSE 25
+#endif
+  madvise(start, (size_t)bytes, MADV_COLLAPSE);
+#else
+  (void)start;
+  (void)bytes;
+#endif
+}
+
 int cplatform_x86_level(void) {
 #if defined(__x86_64__)
   __builtin_cpu_init();

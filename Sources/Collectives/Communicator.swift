@@ -81,7 +81,7 @@ public final class Communicator {
       hosts: try alone.gather(Array(host.utf8)).map { String(decoding: $0, as: UTF8.self) },
       hostLeaders: try alone.gather(Int(leader)))
     let memory = HostPulses.memory()
-    let offers = try alone.gather(HostPulses.offer(memory, process: getpid()))
+    let offers = try alone.gather(MemoryOffer(memory).number)
     watchdog.name(
       rank: Int(rank), hosts: topology.hosts,
       pulses: memory.map { HostPulses($0, offers: offers, rank: Int(rank), topology: topology) },
@@ -119,6 +119,36 @@ public final class Communicator {
     let code = call(world)
     watchdog.leave()
     try Self.check(code, operation)
+  }
+
+  /// Calls MPI, if there is any, for what returns at once.
+  func performAtOnce(_ operation: Operation, _ call: (cmpi_communicator) -> Int32) throws(CollectiveError) {
+    guard let world else { return }
+    try Self.check(call(world), operation)
+  }
+
+  /// Looks again and again, under the watchdog's eyes, until what other ranks do has come about.
+  ///
+  /// - Parameters:
+  ///   - operation: What the watchdog calls it.
+  ///   - peer: The rank that is waited for, where it is one.
+  ///   - look: Moves on what there is; returns whether anything has changed, and may call `perform`.
+  func wait(
+    _ operation: Operation, for peer: @autoclosure () -> Int?, until isDone: () -> Bool,
+    looking look: () throws(CollectiveError) -> Bool
+  ) throws(CollectiveError) {
+    guard !isDone() else { return }
+    watchdog.enter(operation, waitingFor: peer())
+    defer { watchdog.leave() }
+    while !isDone() {
+      if try look() {
+        // It may have waited elsewhere, and for another.
+        watchdog.enter(operation, waitingFor: peer())
+      } else {
+        // There may be more ranks than cores.
+        sched_yield()
+      }
+    }
   }
 
   private static func ownHostName() -> String {

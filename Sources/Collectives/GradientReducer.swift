@@ -1,4 +1,3 @@
-internal import CMPI
 import Foundation
 public import Tensors
 
@@ -9,6 +8,9 @@ public import Tensors
 /// ranges that it owns, to update the parameters of, and `allGatherUpdates` brings all parameters to all ranks. Each bucket is a
 /// small state machine over the rounds of `HalvingPlan`, or one of MPI's own collectives. All ranks begin the buckets in the
 /// same order. No memory is allocated after `init`; with one rank nothing is done.
+///
+/// Ranks of a `HostBlock` need no messages for the first rounds: they sum where their buckets lie (`HostSum`), and have the
+/// parameters once.
 public final class GradientReducer {
   /// How sums are made, after the rank count was considered.
   public let reduction: Reduction
@@ -27,11 +29,13 @@ public final class GradientReducer {
   /// Whether nothing that was begun is under way.
   public var isIdle: Bool { unfinished == 0 }
   /// Bytes that this rank has sent since then; of MPI's own collectives what a ring would send.
-  public private(set) var bytesSent = 0
+  public var bytesSent: Int { messages.bytesSent }
 
   /// Where a bucket is, with the round of its plan.
   private enum Stage {
     case idle
+    /// Within the block.
+    case summing
     case reducing(Int)
     case gathering(Gathered, Int)
     case done
@@ -41,8 +45,10 @@ public final class GradientReducer {
 
   /// What a gather brings to all ranks.
   private enum Gathered {
-    /// A buffer as long as the gradient.
+    /// A buffer as long as the gradient, of this rank's own.
     case floats(UnsafeMutablePointer<Float>)
+    /// One of the block's, in which its ranks need nothing from each other.
+    case sharedFloats(UnsafeMutablePointer<Float>)
     /// Rounded updates.
     case updates(HalfWire)
   }
@@ -50,17 +56,17 @@ public final class GradientReducer {
   private let communicator: Communicator
   private let gradient: FloatBuffer
   private let plans: [HalvingPlan]
+  /// What takes the place of the plans' first rounds; nil for none.
+  private let hostSum: HostSum?
+  /// The first round with messages.
+  private let firstRound: Int
   private let scratch: [FloatBuffer]
   /// Of 16-bit messages; nil where float32 travels or nothing does.
   private let halfWire: HalfWire?
-  /// MPI reads these until the gather is complete, so they have a fixed place: rankCount counts, then as many offsets.
+  /// Of MPI's own gathers; it reads these until one is complete, so they have a fixed place.
   private let shares: [AlignedBuffer<Int32>]
-  /// Two slots per bucket: receive (or a collective) and send.
-  private let requests: UnsafeMutableBufferPointer<cmpi_request>
-  private let completedIndices: UnsafeMutableBufferPointer<Int32>
-  private let statuses: UnsafeMutableBufferPointer<MPI_Status>
+  private let messages: BucketMessages
   private var stages: [Stage]
-  private var outstanding: [Int]
   private var unfinished = 0
   private var beginning = 0.0
   /// When each bucket was begun in this step.
@@ -70,14 +76,18 @@ public final class GradientReducer {
   ///
   /// - Parameters:
   ///   - communicator: The ranks.
-  ///   - gradient: Same count on all ranks; summed in place.
-  ///   - buckets: Disjoint ranges of it, each below 2³¹ floats, the same on all ranks. Half of each is allocated.
+  ///   - gradient: Same count on all ranks; summed in place. With a block it takes memory for what the rank owns alone.
+  ///   - buckets: Disjoint ranges of it, each below 2³¹ floats, the same on all ranks.
   ///   - reduction: How to sum; replaced by `.mpi` where the rank count does not allow it.
   ///   - wirePrecision: In which format sums and updates travel; 16 bits need the fixed order.
+  ///   - block: Ranks that sum in shared memory; nil where all send messages. With it buckets are computed where `place(of:)` says,
+  ///     and begun in their order.
+  ///   - places: Where they lie; needed with a block.
+  /// - Throws: `CollectiveError` where ranks of a block cannot share memory.
   public init(
     communicator: Communicator, gradient: FloatBuffer, buckets: [Range<Int>], reduction: Reduction = .fixedOrder,
-    wirePrecision: WirePrecision = .float32
-  ) {
+    wirePrecision: WirePrecision = .float32, block: HostBlock? = nil, places: BucketPlaces? = nil
+  ) throws(CollectiveError) {
     // 32767 is the largest tag that every MPI has.
     precondition(buckets.count <= 32_768, "a bucket's number is its messages' tag")
     precondition(
@@ -93,15 +103,27 @@ public final class GradientReducer {
       let plans = buckets.map { HalvingPlan($0, rank: communicator.rank, rankCount: rankCount) }
       self.plans = plans
       let isHalf = wirePrecision != .float32 && rankCount > 1
-      scratch = plans.map { FloatBuffer(count: isHalf ? 0 : $0.rounds.first?.kept.count ?? 0) }
+      let firstRound = block?.ranks.count.trailingZeroBitCount ?? 0
+      self.firstRound = firstRound
+      hostSum =
+        if let block {
+          try HostSum(
+            block, buckets: buckets, parts: plans.map { $0.rounds[firstRound - 1].kept },
+            places: places ?? BucketPlaces(buckets, isReused: false), gradient: gradient)
+        } else {
+          nil
+        }
+      scratch = plans.map { FloatBuffer(count: isHalf ? 0 : $0.rounds.dropFirst(firstRound).first?.kept.count ?? 0) }
       halfWire =
         isHalf ? HalfWire(wirePrecision, buckets: buckets, plans: plans, count: gradient.count) : nil
       shares = []
       ownedRanges = plans.map(\.owned)
     } else {
       let ranges = buckets.map { EvenShares($0, rankCount: rankCount).ranges }
-      precondition(wirePrecision == .float32, "MPI has no sum of 16-bit floats")
+      precondition(wirePrecision == .float32 && block == nil, "MPI has no sum of 16-bit floats, nor of blocks")
       plans = []
+      hostSum = nil
+      firstRound = 0
       scratch = []
       halfWire = nil
       shares = zip(buckets, ranges).map { bucket, ranges in
@@ -114,22 +136,27 @@ public final class GradientReducer {
       }
       ownedRanges = ranges.map { $0[communicator.rank] }
     }
-    requests = .allocate(capacity: max(1, 2 * buckets.count))
-    requests.initialize(repeating: cmpi_no_request())
-    completedIndices = .allocate(capacity: requests.count)
-    completedIndices.initialize(repeating: 0)
-    statuses = .allocate(capacity: requests.count)
-    statuses.initialize(repeating: MPI_Status())
+    messages = BucketMessages(communicator, buckets: buckets.count)
     stages = Array(repeating: .idle, count: buckets.count)
-    outstanding = Array(repeating: 0, count: buckets.count)
     beginnings = Array(repeating: 0, count: buckets.count)
     leadSeconds = beginnings
+    if hostSum != nil { gradient.release(outside: plans.map { $0.rounds[firstRound - 1].kept }) }
   }
 
-  deinit {
-    requests.deallocate()
-    completedIndices.deallocate()
-    statuses.deallocate()
+  /// Where a bucket's gradient is to be computed.
+  public func place(of bucket: Int) -> UnsafeMutablePointer<Float> {
+    hostSum?.place(of: bucket) ?? gradient.pointer + buckets[bucket].lowerBound
+  }
+
+  /// Waits until the block's other ranks have summed what was in a bucket's place before.
+  public func waitForPlace(of bucket: Int) throws(CollectiveError) {
+    guard let hostSum, !hostSum.isFree(bucket) else { return }
+    let start = monotonicSeconds()
+    if unfinished == 0 { beginning = start }
+    try communicator.wait(
+      .gradientReduction, for: hostSum.rankThatKeeps(bucket), until: { hostSum.isFree(bucket) },
+      looking: { () throws(CollectiveError) in try moveOn() })
+    time.polling += elapsed(since: start)
   }
 
   /// Starts the exchange of a bucket whose gradient is complete on this rank.
@@ -139,19 +166,18 @@ public final class GradientReducer {
     if unfinished == 0 { beginning = start }
     beginnings[bucket] = start
     unfinished += 1
-    if communicator.rankCount == 1 || buckets[bucket].isEmpty {
+    if let hostSum {
+      stages[bucket] = .summing
+      hostSum.complete()
+      _ = try moveOn()
+    } else if communicator.rankCount == 1 || buckets[bucket].isEmpty {
       complete(bucket)
     } else if reduction == .fixedOrder {
       try reduce(bucket, round: 0)
     } else {
       let range = buckets[bucket]
       stages[bucket] = .reducing(0)
-      outstanding[bucket] = 1
-      bytesSent += 8 * range.count * (communicator.rankCount - 1) / communicator.rankCount
-      try communicator.perform(.gradientReduction) { [gradient] world in
-        cmpi_begin_reduce_floats(
-          world, gradient.pointer + range.lowerBound, Int32(range.count), &requests[2 * bucket])
-      }
+      try messages.sum(bucket: bucket, gradient.pointer + range.lowerBound, range.count)
     }
     time.polling += elapsed(since: start)
   }
@@ -160,8 +186,21 @@ public final class GradientReducer {
   public func poll() throws(CollectiveError) {
     guard unfinished > 0 else { return }
     let start = monotonicSeconds()
-    while unfinished > 0, try completeSome(waiting: false) {}
+    while unfinished > 0, try moveOn() {}
     time.polling += elapsed(since: start)
+  }
+
+  /// Does what can be done without waiting; returns whether there was anything.
+  private func moveOn() throws(CollectiveError) -> Bool {
+    if let bucket = hostSum?.sumNext() {
+      if firstRound < plans[bucket].rounds.count, !buckets[bucket].isEmpty {
+        try reduce(bucket, round: firstRound)
+      } else {
+        complete(bucket)
+      }
+      return true
+    }
+    return try completeSome(isWaiting: false)
   }
 
   /// Waits until all buckets are complete; the next step may begin them again.
@@ -177,6 +216,7 @@ public final class GradientReducer {
       time.exposed += elapsed(since: start)
     }
     for bucket in stages.indices { stages[bucket] = .idle }
+    hostSum?.endStep()
   }
 
   /// Brings every rank's ranges of `buffer` (the gradient, the parameters, an optimizer's state) to all ranks.
@@ -191,14 +231,14 @@ public final class GradientReducer {
   ///
   /// - Parameters:
   ///   - exact: Updated parameters; of each rank its own ranges count. May be `parameters` where float32 travels.
-  ///   - parameters: The same on all ranks, before and after.
+  ///   - parameters: The same on all ranks, before and after; with a block one buffer for all of its ranks.
   ///   - largestUpdate: About the size of the largest update; float16's range is laid around it.
   public func allGatherUpdates(
     exact: FloatBuffer, into parameters: FloatBuffer, largestUpdate: Double
   ) throws(CollectiveError) {
     guard let halfWire else {
       precondition(exact === parameters, "float32 is updated in place")
-      return try allGather(parameters)
+      return try gather(hostSum == nil ? .floats(parameters.pointer) : .sharedFloats(parameters.pointer))
     }
     precondition(exact !== parameters && exact.count == gradient.count, "rounded updates need exact parameters")
     // At most 2⁸ leaves room for Adam's and RMSProp's largest steps, and 2⁻²² of it is still a half.
@@ -234,7 +274,12 @@ public final class GradientReducer {
   private func leaveTogether() throws(CollectiveError) { try communicator.barrier() }
 
   private func drain() throws(CollectiveError) {
-    while unfinished > 0, try completeSome(waiting: true) {}
+    if let hostSum {
+      try communicator.wait(
+        .gradientReduction, for: hostSum.rankThatLacks, until: { hostSum.isIdle },
+        looking: { () throws(CollectiveError) in try moveOn() })
+    }
+    while unfinished > 0, try completeSome(isWaiting: true) {}
     precondition(unfinished == 0, "a bucket without messages under way is complete")
   }
 
@@ -249,20 +294,10 @@ public final class GradientReducer {
   }
 
   /// Handles completed messages; returns whether there were any.
-  private func completeSome(waiting: Bool) throws(CollectiveError) -> Bool {
-    var count: Int32 = 0
-    let peer = waiting ? peerOfFirstUnfinished() : nil
-    try communicator.perform(.gradientReduction, waitingFor: peer) { _ in
-      cmpi_complete_some(
-        waiting ? 1 : 0, requests.baseAddress, Int32(requests.count), &count, completedIndices.baseAddress,
-        statuses.baseAddress)
+  private func completeSome(isWaiting: Bool) throws(CollectiveError) -> Bool {
+    try messages.complete(waitingFor: peerOfFirstUnfinished(), isWaiting: isWaiting) {
+      bucket throws(CollectiveError) in try advance(bucket)
     }
-    for index in 0..<Int(count) {
-      let bucket = Int(completedIndices[index]) / 2
-      outstanding[bucket] -= 1
-      if outstanding[bucket] == 0 { try advance(bucket) }
-    }
-    return count > 0
   }
 
   private func peerOfFirstUnfinished() -> Int? {
@@ -270,7 +305,7 @@ public final class GradientReducer {
     for bucket in stages.indices {
       switch stages[bucket] {
       case .reducing(let round), .gathering(_, let round): return plans[bucket].rounds[round].peer
-      case .idle, .done: continue
+      case .idle, .summing, .done: continue
       }
     }
     return nil
@@ -293,12 +328,12 @@ public final class GradientReducer {
         complete(bucket)
       }
     case .gathering(let gathered, let round):
-      if reduction == .fixedOrder, round > 0 {
+      if reduction == .fixedOrder, round > lastRound(gathered) {
         try gather(gathered, bucket: bucket, round: round - 1)
       } else {
         complete(bucket)
       }
-    case .idle, .done:
+    case .idle, .summing, .done:
       preconditionFailure("a message came for a bucket that waits for none")
     }
   }
@@ -312,64 +347,46 @@ public final class GradientReducer {
     stages[bucket] = .reducing(round)
     let halves = plans[bucket].rounds[round]
     if let halfWire {
-      return try post(
-        bucket, peer: halves.peer, receiving: halfWire.incoming(bucket: bucket),
+      return try messages.exchange(
+        bucket: bucket, peer: halves.peer, receiving: halfWire.incoming(bucket: bucket),
         halfWire.messageCount(halves.kept.count),
         sending: halfWire.outgoing(bucket: bucket, halves.sent, of: gradient.pointer),
         halfWire.messageCount(halves.sent.count))
     }
-    try post(
-      bucket, peer: halves.peer, receiving: scratch[bucket].pointer, halves.kept.count,
+    try messages.exchange(
+      bucket: bucket, peer: halves.peer, receiving: scratch[bucket].pointer, halves.kept.count,
       sending: gradient.pointer + halves.sent.lowerBound, halves.sent.count)
   }
 
   private func begin(_ gathered: Gathered, bucket: Int) throws(CollectiveError) {
     guard reduction == .mpi else {
-      return try gather(gathered, bucket: bucket, round: plans[bucket].rounds.count - 1)
+      let round = plans[bucket].rounds.count - 1
+      guard round >= lastRound(gathered) else { return complete(bucket) }
+      return try gather(gathered, bucket: bucket, round: round)
     }
     guard case .floats(let buffer) = gathered else { preconditionFailure("MPI's own sum is in float32") }
     stages[bucket] = .gathering(gathered, 0)
-    outstanding[bucket] = 1
-    let numbers = shares[bucket].pointer
-    let rankCount = communicator.rankCount
-    bytesSent += 4 * ownedRanges[bucket].count * (rankCount - 1)
-    try communicator.perform(.gradientReduction) { [buckets] world in
-      cmpi_begin_gather_floats(
-        world, buffer + buckets[bucket].lowerBound, numbers, numbers + rankCount, &requests[2 * bucket])
-    }
+    try messages.gather(
+      bucket: bucket, buffer + buckets[bucket].lowerBound, shares: shares[bucket].pointer)
+  }
+
+  /// The last round of a gather, which goes through the plan in reverse.
+  private func lastRound(_ gathered: Gathered) -> Int {
+    if case .sharedFloats = gathered { firstRound } else { 0 }
   }
 
   private func gather(_ gathered: Gathered, bucket: Int, round: Int) throws(CollectiveError) {
     stages[bucket] = .gathering(gathered, round)
     let halves = plans[bucket].rounds[round]
     switch gathered {
-    case .floats(let buffer):
-      try post(
-        bucket, peer: halves.peer, receiving: buffer + halves.sent.lowerBound, halves.sent.count,
+    case .floats(let buffer), .sharedFloats(let buffer):
+      try messages.exchange(
+        bucket: bucket, peer: halves.peer, receiving: buffer + halves.sent.lowerBound, halves.sent.count,
         sending: buffer + halves.kept.lowerBound, halves.kept.count)
     case .updates(let halfWire):
-      try post(
-        bucket, peer: halves.peer, receiving: halfWire.updates(bucket: bucket, halves.sent), halves.sent.count,
+      try messages.exchange(
+        bucket: bucket, peer: halves.peer, receiving: halfWire.updates(bucket: bucket, halves.sent), halves.sent.count,
         sending: halfWire.updates(bucket: bucket, halves.kept), halves.kept.count)
-    }
-  }
-
-  /// Starts the two messages of a round.
-  ///
-  /// A bucket's messages to one peer are in the same order on both sides, so its number is tag enough.
-  private func post<Element>(
-    _ bucket: Int, peer: Int, receiving: UnsafeMutablePointer<Element>, _ receivedCount: Int,
-    sending: UnsafePointer<Element>, _ sentCount: Int
-  ) throws(CollectiveError) {
-    let size = MemoryLayout<Element>.size
-    outstanding[bucket] = 2
-    bytesSent += size * sentCount
-    try communicator.perform(.gradientReduction, waitingFor: peer) { world in
-      let code = cmpi_begin_receive(
-        world, receiving, size, Int32(receivedCount), Int32(peer), Int32(bucket), &requests[2 * bucket])
-      guard code == cmpi_success else { return code }
-      return cmpi_begin_send(
-        world, sending, size, Int32(sentCount), Int32(peer), Int32(bucket), &requests[2 * bucket + 1])
     }
   }
 }

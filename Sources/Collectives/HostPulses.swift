@@ -32,24 +32,18 @@ final class HostPulses: @unchecked Sendable {
   /// Maps the other ranks' memory.
   ///
   /// - Parameters:
-  ///   - offers: What `offer` made on each rank.
+  ///   - offers: Each rank's `MemoryOffer` of its `memory`.
   init(_ own: MappedMemory, offers: [Int], rank: Int, topology: Topology) {
     self.own = own
     neighbours = topology.ranks(onHostOf: rank).compactMap { other in
-      guard other != rank, offers[other] >= 0 else { return nil }
-      let (process, descriptor) = (Int32(offers[other] >> 32), Int32(truncatingIfNeeded: offers[other]))
-      return MappedMemory(of: process, descriptor: descriptor, count: Self.size, isFile: false)
+      guard other != rank else { return nil }
+      return MemoryOffer(number: offers[other]).memory(count: Self.size, isWritten: false)
         .map { Neighbour(rank: other, memory: $0) }
     }
   }
 
   /// This rank's memory; nil where the system has none.
   static func memory() -> MappedMemory? { MappedMemory(count: size) }
-
-  /// What the other ranks need to map it, in one number; negative where there is none.
-  static func offer(_ memory: MappedMemory?, process: Int32) -> Int {
-    memory.map { Int(process) << 32 | Int($0.descriptor) } ?? -1
-  }
 
   private static let size = MemoryLayout<UInt64>.size
 

@@ -153,7 +153,7 @@ final class DenseBranch {
   ///   - report: Told of every piece that is complete, and between pieces of work.
   func backward(
     _ parameters: UnsafePointer<Float>, noisy: UnsafePointer<Float>, outputGradients: UnsafePointer<Float>,
-    parts: [Range<Int>], gradient: UnsafeMutablePointer<Float>, accumulating: Bool, dropout: Dropout?,
+    parts: [Range<Int>], gradient: some GradientStorage, accumulating: Bool, dropout: Dropout?,
     report: (GradientProgress) throws -> Void
   ) rethrows {
     let groups = parts.last?.upperBound ?? 0
@@ -171,11 +171,16 @@ final class DenseBranch {
     var piece = 0
     for layer in (0..<layerCount).reversed() {
       let outputGradient = gradients[(layer + 1) % 2]
-      addBiasGradient(layer, outputGradient, parts, gradient, accumulating)
       for start in stride(from: 0, to: widths[layer + 1], by: pieceRows[layer]) {
         let rows = start..<min(widths[layer + 1], start + pieceRows[layer])
-        try addWeightGradient(layer, rows: rows, outputGradient, parts, gradient, accumulating, report)
-        try report(.completed(gradientRanges[piece]))
+        let range = gradientRanges[piece]
+        // Entries are found by their offsets in the whole layout; of it only the piece is there.
+        let whole = gradient.place(range) - range.lowerBound
+        try addWeightGradient(layer, rows: rows, outputGradient, parts, whole, accumulating, report)
+        if rows.upperBound == widths[layer + 1] {
+          addBiasGradient(layer, outputGradient, parts, whole, accumulating)
+        }
+        try report(.completed(range))
         piece += 1
       }
       if layer > 0 {

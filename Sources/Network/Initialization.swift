@@ -38,5 +38,8 @@ extension ParameterLayout {
   /// A zeroed buffer for parameters laid out like this.
   ///
   /// Products read whole vectors past the end of the last row, hence a few floats more than `count`.
-  public func parameterBuffer() -> FloatBuffer { FloatBuffer(count: count + 4 * laneCount) }
+  public func parameterBuffer() -> FloatBuffer { FloatBuffer(count: bufferCount) }
+
+  /// Floats of `parameterBuffer`.
+  public var bufferCount: Int { count + 4 * laneCount }
 }

@@ -100,15 +100,15 @@ public final class ReverseModel {
   ///   - parameters: Laid out by `layout`, and `prepare`d.
   ///   - batch: The diffused images; its `divergence` receives every image's KL.
   ///   - parts: Lane groups of each canonical part, in order; empty parts count.
-  ///   - gradient: Receives Σ weight·∂KL over all images, laid out by `layout`.
+  ///   - gradient: Receives Σ weight·∂KL over all images, by `gradientRanges`.
   ///   - accumulating: Whether the gradient is added to what is there (several draws of t).
   ///   - report: Told of every range that is complete, and every now and then.
   public func gradient(
-    _ parameters: FloatBuffer, batch: DiffusedBatch, parts: [Range<Int>], gradient: FloatBuffer, accumulating: Bool,
-    report: (GradientProgress) throws -> Void
+    _ parameters: FloatBuffer, batch: DiffusedBatch, parts: [Range<Int>], gradient: some GradientStorage,
+    accumulating: Bool, report: (GradientProgress) throws -> Void
   ) rethrows {
     let groups = parts.last?.upperBound ?? 0
-    precondition(groups <= batch.groupCapacity && gradient.count >= layout.count, "buffers are too small")
+    precondition(groups <= batch.groupCapacity, "buffers are too small")
     let denseImages = dropout == nil || dense == nil ? batch.noisy : droppedImages
     if let dropout, let dense {
       droppedImages.pointer.update(from: batch.noisy.pointer, count: groups * batch.noisyStride)
@@ -130,12 +130,13 @@ public final class ReverseModel {
         summing.begin()
       }
     }
-    partSum.finish(
-      into: gradient.pointer + narrowRange.lowerBound, count: narrowRange.count, accumulating: accumulating)
+    let narrowGradient = gradient.place(narrowRange)
+    summing.begin()
+    partSum.finish(into: narrowGradient, count: narrowRange.count, accumulating: accumulating)
     try report(.completed(narrowRange))
     try dense?.backward(
       parameters.pointer, noisy: denseImages.pointer, outputGradients: denseGradients.pointer, parts: parts,
-      gradient: gradient.pointer, accumulating: accumulating, dropout: dropout, report: report)
+      gradient: gradient, accumulating: accumulating, dropout: dropout, report: report)
   }
 
   private func trainGroup(_ group: Int, _ parameters: FloatBuffer, _ batch: DiffusedBatch) {

@@ -16,7 +16,7 @@ public final class AlignedBuffer<Element: BitwiseCopyable> {
   /// The first element.
   public let pointer: UnsafeMutablePointer<Element>
   /// What holds the memory; nil where it comes from malloc.
-  private let pages: HugePages?
+  private let owner: AnyObject?
 
   /// Allocates `count` zeroed elements.
   public init(count: Int) {
@@ -27,26 +27,35 @@ public final class AlignedBuffer<Element: BitwiseCopyable> {
     if bytes >= HugePages.pageBytes {
       let pages = HugePages(bytes: bytes)
       memory = pages.memory.baseAddress
-      self.pages = pages
+      owner = pages
     } else if bytes >= smallestPiece {
       let piece = HugePages.piece(bytes: bytes)
       memory = piece.memory.baseAddress
-      pages = piece.pages
+      owner = piece.pages
     } else {
       var start: UnsafeMutableRawPointer?
       if posix_memalign(&start, 64, bytes) == 0, let start { memset(start, 0, bytes) }
       memory = start
-      pages = nil
+      owner = nil
     }
     guard let memory else { preconditionFailure("out of memory: \(bytes) bytes") }
     pointer = memory.bindMemory(to: Element.self, capacity: count)
+  }
+
+  /// The first `count` elements of memory that other processes can map.
+  public init(count: Int, in memory: MappedMemory) {
+    precondition(count >= 0 && count * MemoryLayout<Element>.stride <= memory.bytes.count, "the memory is too short")
+    guard let start = memory.bytes.baseAddress else { preconditionFailure("mapped memory has an address") }
+    self.count = count
+    pointer = start.bindMemory(to: Element.self, capacity: count)
+    owner = memory
   }
 
   /// What `count` elements take, in whole cache lines.
   private static func bytes(_ count: Int) -> Int { max(64, (count * MemoryLayout<Element>.stride + 63) / 64 * 64) }
 
   deinit {
-    if pages == nil { free(pointer) }
+    if owner == nil { free(pointer) }
   }
 
   /// Gives the memory of all elements outside of `ranges` back to the system where it can be; they may become zero.
@@ -58,7 +67,7 @@ public final class AlignedBuffer<Element: BitwiseCopyable> {
     guard Self.bytes(count) >= HugePages.pageBytes else { return }
     var holes: [UnsafeMutableRawBufferPointer] = []
     var start = 0
-    for range in ranges.sorted(by: { $0.lowerBound < $1.lowerBound }) {
+    for range in ranges.sorted(by: { $0.lowerBound < $1.lowerBound }) where !range.isEmpty {
       holes += pages(start..<range.lowerBound)
       start = max(start, range.upperBound)
     }

@@ -18,13 +18,13 @@ public final class CanonicalSum {
   public init(count: Int, parts: Int, kernels: any KernelSet) {
     self.kernels = kernels
     self.count = count
-    var depth = 1
-    while 1 << depth < max(2, parts) { depth += 1 }
+    var depth = 0
+    while 1 << depth < parts { depth += 1 }
     for _ in 0...depth {
       buffers.append(FloatBuffer(count: count))
       isFull.append(false)
     }
-    apart = FloatBuffer(count: count)
+    apart = FloatBuffer(count: parts > 1 ? count : 0)
   }
 
   /// Adds the next vector, which `write` stores at the pointer it is given.

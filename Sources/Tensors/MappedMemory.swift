@@ -6,12 +6,12 @@ import CPlatform
   import Musl
 #endif
 
-/// Memory that other processes can map too: the one copy of a data set on a host.
+/// Memory that other processes can map too: the one copy of a data set on a host, or of a model's parameters.
 ///
 /// Not a file of any file system: the system's limits on /dev/shm (64 MiB in many containers) do not count, and it is gone
 /// with the last process that maps it.
 public final class MappedMemory: @unchecked Sendable {
-  /// The bytes; written by their maker alone, before another process maps them.
+  /// The bytes; at a multiple of a huge page where they are as long as one.
   public let bytes: UnsafeMutableRawBufferPointer
   /// What another process of this host opens it by, beside this process's number.
   public let descriptor: Int32
@@ -23,7 +23,7 @@ public final class MappedMemory: @unchecked Sendable {
     let descriptor = cplatform_anonymous_file("dpm")
     guard descriptor >= 0 else { return nil }
     guard ftruncate(descriptor, count) == 0,
-      let start = mmap(nil, count, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0), start != MAP_FAILED
+      let start = Self.map(descriptor, count: count, PROT_READ | PROT_WRITE)
     else {
       close(descriptor)
       return nil
@@ -43,13 +43,19 @@ public final class MappedMemory: @unchecked Sendable {
     self.init(opening: "/proc/\(process)/fd/\(other)", count: count, isFile: isFile)
   }
 
+  /// Maps another process's memory, to read and to write; nil where it cannot be seen from here.
+  public convenience init?(sharedBy process: Int32, descriptor other: Int32, count: Int) {
+    self.init(opening: "/proc/\(process)/fd/\(other)", count: count, isFile: false, isWritten: true)
+  }
+
   /// - Parameter count: The length that it must have; nil for any.
-  private init?(opening path: String, count: Int?, isFile: Bool) {
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+  private init?(opening path: String, count: Int?, isFile: Bool, isWritten: Bool = false) {
+    let descriptor = open(path, (isWritten ? O_RDWR : O_RDONLY) | O_CLOEXEC)
     guard descriptor >= 0 else { return nil }
     var status = stat()
     guard fstat(descriptor, &status) == 0, status.st_size == count ?? Int(status.st_size),
-      let start = mmap(nil, Int(status.st_size), PROT_READ, MAP_SHARED, descriptor, 0), start != MAP_FAILED
+      let start = Self.map(
+        descriptor, count: Int(status.st_size), isWritten ? PROT_READ | PROT_WRITE : PROT_READ)
     else {
       close(descriptor)
       return nil
@@ -57,6 +63,33 @@ public final class MappedMemory: @unchecked Sendable {
     self.descriptor = descriptor
     self.isFile = isFile
     bytes = UnsafeMutableRawBufferPointer(start: start, count: Int(status.st_size))
+  }
+
+  /// Maps a file; nil where that is not possible.
+  private static func map(_ descriptor: Int32, count: Int, _ protection: Int32) -> UnsafeMutableRawPointer? {
+    var place: UnsafeMutableRawPointer?
+    if count >= HugePages.pageBytes {
+      // Addresses without memory, among which the mapping takes its place; those around it are given back.
+      let reserved = count + HugePages.pageBytes
+      guard let start = mmap(nil, reserved, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), start != MAP_FAILED
+      else { return nil }
+      let first = UnsafeMutableRawPointer(start.alignedUp(toMultipleOf: HugePages.pageBytes))
+      let end = (first + count).alignedUp(toMultipleOf: pageSize)
+      if first > start { munmap(start, first - start) }
+      if start + reserved > end { munmap(end, start + reserved - end) }
+      place = first
+    }
+    let start = mmap(place, count, protection, MAP_SHARED | (place == nil ? 0 : MAP_FIXED), descriptor, 0)
+    return start == MAP_FAILED ? nil : start
+  }
+
+  /// Takes memory for all bytes at once, in huge pages where the system has them: for the maker, before others map it.
+  public func useHugePages() {
+    let whole = bytes.count / HugePages.pageBytes * HugePages.pageBytes
+    guard whole > 0 else { return }
+    // Only what is there can be brought together.
+    for page in stride(from: 0, to: whole, by: Self.pageSize) { bytes[page] = 0 }
+    cplatform_collapse_pages(bytes.baseAddress, whole)
   }
 
   /// How a part of a file is going to be read.

@@ -15,6 +15,8 @@ struct BenchmarkSetup {
   let schedule: NoiseSchedule
   let layout: ParameterLayout
   let state: TrainingState
+  /// The ranks that have one copy of the state's parameters; nil where each has its own.
+  let block: HostBlock?
   /// The kernels that OpenBLAS chose; on rank 0 only.
   let openBLASCore: String?
 
@@ -40,9 +42,12 @@ struct BenchmarkSetup {
     schedule = NoiseSchedule(
       trajectoryLength: configuration.model.trajectoryLength,
       temporalBasisCount: configuration.model.temporalBasisCount, firstStepBeta: configuration.model.firstStepBeta)
+    block = try HostBlock(
+      communicator, reduction: configuration.distributed.reduction,
+      wirePrecision: configuration.distributed.wirePrecision)
     state = TrainingState(
-      parameters: initial ?? layout.parameterBuffer(), layout: layout, recipe: configuration.training,
-      kernels: kernels)
+      parameters: try layout.parameters(initial, sharedBy: block), layout: layout, recipe: configuration.training,
+      block: block, kernels: kernels)
     try state.broadcast(communicator)
   }
 

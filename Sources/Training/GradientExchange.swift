@@ -22,8 +22,8 @@ final class GradientExchange {
     var badTensors: Int
   }
 
-  /// This rank's gradient; spoilt by `finish`.
-  let gradient: FloatBuffer
+  /// This rank's gradient: with a block the sums that it owns, else all of it, spoilt by `finish`.
+  private let gradient: FloatBuffer
   /// The ranges of the parameters whose moments this rank keeps.
   var ownedRanges: [Range<Int>] { reducer.ownedRanges }
   /// Seconds spent here so far.
@@ -60,11 +60,18 @@ final class GradientExchange {
     static let count = objectiveUnits.count + 2
   }
 
-  /// - Parameter ranges: Of the layout, each one bucket, in the order in which the backward pass completes them.
+  /// Collective.
+  ///
+  /// - Parameters:
+  ///   - ranges: Of the layout, each one bucket, in the order in which the backward pass completes them.
+  ///   - places: Where a block's ranks compute them.
+  ///   - block: Ranks that have one copy of `parameters`; nil for none.
+  /// - Throws: `CollectiveError` where a block's ranks cannot share memory.
   init(
-    layout: ParameterLayout, ranges: [Range<Int>], parameters: FloatBuffer, optimizer: Optimizer,
-    reduction: Reduction, wirePrecision: WirePrecision, communicator: Communicator, profile: StepProfile?
-  ) {
+    layout: ParameterLayout, ranges: [Range<Int>], places: BucketPlaces, parameters: FloatBuffer, optimizer: Optimizer,
+    reduction: Reduction, wirePrecision: WirePrecision, communicator: Communicator, block: HostBlock?,
+    profile: StepProfile?
+  ) throws(CollectiveError) {
     communication = SectionProfile(profile, "communication")
     update = SectionProfile(profile, "optimizer")
     self.communicator = communicator
@@ -72,9 +79,9 @@ final class GradientExchange {
     self.optimizer = optimizer
     tensorCount = layout.entries.count
     gradient = layout.parameterBuffer()
-    reducer = GradientReducer(
+    reducer = try GradientReducer(
       communicator: communicator, gradient: gradient, buckets: ranges, reduction: reduction,
-      wirePrecision: wirePrecision)
+      wirePrecision: wirePrecision, block: block, places: places)
     if wirePrecision == .float32 || communicator.rankCount == 1 {
       exactParameters = parameters
     } else {
@@ -84,17 +91,25 @@ final class GradientExchange {
     message = FloatBuffer(count: layout.entries.count + Extra.count)
   }
 
-  /// Starts the exchange of a range that is complete, or moves on those under way.
-  func advance(_ progress: GradientProgress) throws(CollectiveError) {
+  /// Where a bucket's gradient is to be computed.
+  func place(of bucket: Int) -> UnsafeMutablePointer<Float> { reducer.place(of: bucket) }
+
+  /// Waits until no other rank reads what was there before.
+  func waitForPlace(of bucket: Int) throws(CollectiveError) {
     communication.begin()
-    switch progress {
-    case .working: try reducer.poll()
-    case .completed(let range):
-      guard let bucket = reducer.buckets.firstIndex(of: range) else {
-        preconditionFailure("the backward pass completed a range that is no bucket")
-      }
-      try reducer.begin(bucket: bucket)
-    }
+    try reducer.waitForPlace(of: bucket)
+  }
+
+  /// Starts the exchange of a bucket that is complete.
+  func begin(bucket: Int) throws(CollectiveError) {
+    communication.begin()
+    try reducer.begin(bucket: bucket)
+  }
+
+  /// Moves on the exchanges under way.
+  func poll() throws(CollectiveError) {
+    communication.begin()
+    try reducer.poll()
   }
 
   /// Waits for the sums and updates the parameters.

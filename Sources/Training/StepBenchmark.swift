@@ -122,13 +122,13 @@ public struct StepBenchmark {
     let recipe = configuration.training
     let threads = configuration.distributed.threads
     let profile = profiles ? StepProfile() : nil
-    let step = TrainingStep(
+    let step = try TrainingStep(
       recipe: TrainingStep.Recipe(
         batchSize: batchSize, timeSampling: recipe.timeSampling, dropoutRate: recipe.dropoutRate, seed: recipe.seed,
         reduction: configuration.distributed.reduction, wirePrecision: configuration.distributed.wirePrecision),
       dataset: dataset, standardization: setup.standardization, schedule: setup.schedule,
       architecture: configuration.model, layout: setup.layout, parameters: state.parameters, optimizer: state.optimizer,
-      communicator: communicator, threads: threads, kernels: kernels, profile: profile)
+      communicator: communicator, block: setup.block, threads: threads, kernels: kernels, profile: profile)
 
     step.release(state)
     let order = (0..<batchSize).map { Int32($0) }

@@ -63,7 +63,7 @@ final class StepWorker {
   ///   - report: Told of every range that is complete, and every now and then.
   /// - Returns: This thread's part of the minibatch's J, in bits/pixel.
   func gradient(
-    _ parameters: FloatBuffer, step: Int, positions: Range<Int>, order: [Int32], into gradient: FloatBuffer,
+    _ parameters: FloatBuffer, step: Int, positions: Range<Int>, order: [Int32], into gradient: some GradientStorage,
     report: (GradientProgress) -> Void
   ) -> Double {
     model.prepare(parameters)

@@ -95,9 +95,12 @@ public final class Trainer {
       : openBLAS.map {
         layout.initialParameters(seed: configuration.training.seed, kernels: kernels, openBLAS: $0)
       }
+    let block = try HostBlock(
+      communicator, reduction: configuration.distributed.reduction,
+      wirePrecision: configuration.distributed.wirePrecision)
     state = TrainingState(
-      parameters: initial ?? layout.parameterBuffer(), layout: layout, recipe: configuration.training,
-      kernels: kernels)
+      parameters: try layout.parameters(initial, sharedBy: block), layout: layout, recipe: configuration.training,
+      block: block, kernels: kernels)
     _ = try communicator.onRankZero("resume from the checkpoint") { [state] in
       try run?.restore(state)
     }
@@ -105,14 +108,14 @@ public final class Trainer {
     try state.requireSameParameters(on: communicator)
 
     let recipe = configuration.training
-    step = TrainingStep(
+    step = try TrainingStep(
       recipe: TrainingStep.Recipe(
         batchSize: recipe.batchSize, timeSampling: recipe.timeSampling, dropoutRate: recipe.dropoutRate,
         seed: recipe.seed, reduction: configuration.distributed.reduction,
         wirePrecision: configuration.distributed.wirePrecision),
       dataset: data.train, standardization: standardization, schedule: schedule, architecture: architecture,
       layout: layout, parameters: state.parameters, optimizer: state.optimizer, communicator: communicator,
-      threads: configuration.distributed.threads, kernels: kernels)
+      block: block, threads: configuration.distributed.threads, kernels: kernels)
     step.release(state)
     learningRate = LearningRate(recipe)
     report = try RunReport(

@@ -17,15 +17,20 @@ public final class TrainingState {
   public var epochObjectiveSum = 0.0
   /// See `epochObjectiveSum`.
   public var epochImages = 0
+  private let block: HostBlock?
   private let layout: ParameterLayout
   private let averageDecay: Double
   private let kernels: any KernelSet
 
   /// Starts from parameters; their average starts as themselves.
+  ///
+  /// - Parameter block: The ranks whose one copy of the parameters that is; nil where it is this rank's.
   public init(
-    parameters: FloatBuffer, layout: ParameterLayout, recipe: Configuration.Training, kernels: any KernelSet
+    parameters: FloatBuffer, layout: ParameterLayout, recipe: Configuration.Training, block: HostBlock? = nil,
+    kernels: any KernelSet
   ) {
     self.parameters = parameters
+    self.block = block
     self.layout = layout
     self.kernels = kernels
     averageDecay = recipe.averageDecay
@@ -82,7 +87,7 @@ public final class TrainingState {
     func broadcast(_ buffer: FloatBuffer) throws {
       try communicator.broadcast(UnsafeMutableBufferPointer(start: buffer.pointer, count: layout.count), from: 0)
     }
-    try broadcast(parameters)
+    if let block { try broadcastParameters(communicator, to: block) } else { try broadcast(parameters) }
     guard step > 0 else {
       // All else is as it was made: moments that nobody has written take no memory.
       average?.pointer.update(from: parameters.pointer, count: layout.count)
@@ -91,11 +96,39 @@ public final class TrainingState {
     for buffer in scatteredBuffers { try broadcast(buffer) }
   }
 
+  /// Gives the parameters to the first rank of each block, for all of its ranks.
+  private func broadcastParameters(_ communicator: Communicator, to block: HostBlock) throws {
+    let piece = FloatBuffer(count: min(layout.count, 1 << 20))
+    for first in stride(from: 0, to: layout.count, by: piece.count) {
+      let count = min(piece.count, layout.count - first)
+      if communicator.isRankZero { piece.pointer.update(from: parameters.pointer + first, count: count) }
+      try communicator.broadcast(UnsafeMutableBufferPointer(start: piece.pointer, count: count), from: 0)
+      if communicator.rank == block.ranks.lowerBound, !communicator.isRankZero {
+        parameters.pointer.advanced(by: first).update(from: piece.pointer, count: count)
+      }
+    }
+    // The others read them from here on.
+    try communicator.barrier()
+  }
+
   /// Checks that all ranks have the same parameters, which a faulty network or memory could have spoilt on their way.
   ///
   /// - Throws: `CollectiveError.ranksDiffer` with the ranks and their digests.
   public func requireSameParameters(on communicator: Communicator) throws {
     guard communicator.rankCount > 1 else { return }
     try communicator.requireSameOnAllRanks([("the parameters' digest", parameters.digest())])
+  }
+}
+
+extension ParameterLayout {
+  /// A buffer that begins as the initial parameters, one for all ranks of a block; collective.
+  ///
+  /// - Parameter initial: Nil on ranks that wait for `TrainingState.broadcast`.
+  /// - Throws: `CollectiveError` where the ranks have no memory to share.
+  func parameters(_ initial: FloatBuffer?, sharedBy block: HostBlock?) throws(CollectiveError) -> FloatBuffer {
+    guard let block else { return initial ?? parameterBuffer() }
+    let shared = try block.sharedBuffer(count: bufferCount)
+    if let initial { shared.pointer.update(from: initial.pointer, count: count) }
+    return shared
   }
 }

@@ -60,6 +60,8 @@ public final class TrainingStep {
   private let objectives: AlignedBuffer<Double>
   private let threadSum: ThreadSum
   private let exchange: GradientExchange
+  /// Each thread's.
+  private let gradients: [ThreadGradient]
   private let profile: StepProfile?
 
   /// Seconds spent in communication since the run began, on this rank.
@@ -77,14 +79,17 @@ public final class TrainingStep {
   /// The parameters being trained.
   public let parameters: FloatBuffer
 
-  /// Allocates all that a step needs, and starts the rank's threads.
+  /// Allocates all that a step needs, and starts the rank's threads; collective.
   ///
-  /// - Parameter threads: Of this rank, the same on all.
+  /// - Parameters:
+  ///   - threads: Of this rank, the same on all.
+  ///   - block: Ranks that have one copy of `parameters`; nil for none.
+  /// - Throws: `CollectiveError` where a block's ranks cannot share memory.
   public init(
     recipe: Recipe, dataset: ImageDataset, standardization: Standardization, schedule: NoiseSchedule,
     architecture: Architecture, layout: ParameterLayout, parameters: FloatBuffer, optimizer: Optimizer,
-    communicator: Communicator, threads: Int = 1, kernels: any KernelSet, profile: StepProfile? = nil
-  ) {
+    communicator: Communicator, block: HostBlock?, threads: Int = 1, kernels: any KernelSet, profile: StepProfile? = nil
+  ) throws(CollectiveError) {
     self.profile = profile
     self.parameters = parameters
     team = ThreadTeam(count: threads)
@@ -96,10 +101,19 @@ public final class TrainingStep {
     }
     self.workers = workers
     objectives = AlignedBuffer(count: threads)
-    exchange = GradientExchange(
-      layout: layout, ranges: workers[0].model.gradientRanges, parameters: parameters, optimizer: optimizer,
-      reduction: recipe.reduction, wirePrecision: recipe.wirePrecision, communicator: communicator, profile: profile)
-    threadSum = ThreadSum(threads: threads, gradient: exchange.gradient, layout: layout, kernels: kernels)
+    let buckets = workers[0].model.gradientRanges
+    // Several draws of t are added up where the first has been.
+    let places = BucketPlaces(buckets, isReused: architecture.timesPerMinibatch == 1)
+    let exchange = try GradientExchange(
+      layout: layout, ranges: buckets, places: places, parameters: parameters, optimizer: optimizer,
+      reduction: recipe.reduction, wirePrecision: recipe.wirePrecision, communicator: communicator, block: block,
+      profile: profile)
+    let threadSum = ThreadSum(threads: threads, buckets: buckets, places: places, kernels: kernels)
+    self.exchange = exchange
+    self.threadSum = threadSum
+    gradients = (0..<threads).map { thread in
+      ThreadGradient(thread: thread, buckets: buckets, threadSum: threadSum, exchange: exchange)
+    }
   }
 
   /// The ranges of the parameters that this rank updates, and whose moments and average it keeps.
@@ -135,24 +149,13 @@ public final class TrainingStep {
     isCheckpointDue: Bool = false, observer: StepObserver? = nil
   ) throws -> Outcome {
     let start = ContinuousClock.now
-    var failure: CollectiveError?
-    // Only the first thread, this one, talks to other ranks.
-    func advance(_ progress: GradientProgress) {
-      guard failure == nil else { return }
-      do { try exchange.advance(progress) } catch { failure = error }
-    }
-    threadSum.begin()
     team.run { thread in
       objectives[thread] = workers[thread].gradient(
-        parameters, step: step, positions: positions, order: order, into: threadSum.gradients[thread]
-      ) { progress in
-        if case .completed(let range) = progress {
-          threadSum.complete(range, thread: thread) { if thread == 0 { advance(.working) } }
-        }
-        if thread == 0 { advance(progress) }
-      }
+        parameters, step: step, positions: positions, order: order, into: gradients[thread]
+      ) { progress in gradients[thread].report(progress) }
     }
-    if let failure { throw failure }
+    threadSum.endStep()
+    if let failure = gradients[0].failure { throw failure }
     let computeSeconds = start.duration(to: .now).seconds
     let sums = try exchange.finish(
       objective: objectives.elements.reduce(0, +), isStopRequested: isStopRequested,

@@ -8,10 +8,37 @@ extension MultiProcessTests {
       "uneven, tiny and empty buckets all arrive, in three steps of one reducer",
       arguments: [1, 2, 4, 8])
     func buckets(ranks: Int) throws {
-      for report in try RankJob.reports(ranks: ranks, "reducer", "100,0,30000,7,1,0,515", "fixedOrder") {
+      for report in try RankJob.reports(ranks: ranks, "reducer", "100,0,30000,7,1,0,515", "fixedOrder", "whole") {
         #expect(report.texts["reduction"] == "fixedOrder")
         #expect(report.numbers["differentBits"] == 0)
         #expect(report.numbers["timesAddUp"] == 1)
+      }
+    }
+
+    @Test(
+      "ranks of one host sum the same bits where the buckets lie, without a message, and blocks of them with fewer",
+      arguments: [(2, 2), (4, 4), (8, 8), (4, 2), (8, 2), (8, 4)], ["whole", "reused"])
+    func blocks(ranks: (all: Int, ofBlock: Int), places: String) throws {
+      // Two of the large ones fit where places are used again.
+      let sizes = [100, 0, 500_000, 7, 480_000, 500_000, 1, 0, 515, 460_000]
+      let reports = try RankJob.reports(
+        ranks: ranks.all, "reducer", sizes.map(String.init).joined(separator: ","), "\(ranks.ofBlock)", places)
+      for report in reports {
+        #expect(report.numbers["block"] == Double(ranks.ofBlock))
+        #expect(report.numbers["differentBits"] == 0)
+        #expect(report.numbers["timesAddUp"] == 1)
+      }
+      // Of three steps: what is left to blocks' ranks goes to other blocks and, as updates, comes back.
+      let elements = sizes.reduce(0, +)
+      let others = Double(ranks.all / ranks.ofBlock - 1)
+      #expect(reports.reduce(0) { $0 + ($1.numbers["bytesSent"] ?? 0) } == others * Double(3 * 2 * 4 * elements))
+    }
+
+    @Test("ranks that no complete block holds send messages", arguments: [1, 3, 6])
+    func noBlock(ranks: Int) throws {
+      for report in try RankJob.reports(ranks: ranks, "reducer", "100,30000", "8", "whole") {
+        #expect(report.numbers["block"] == 1)
+        #expect((report.numbers["largestError"] ?? .infinity) < Double(ranks) * Double(Float(32).ulp))
       }
     }
 
@@ -19,7 +46,7 @@ extension MultiProcessTests {
     func mpi(ranks: Int) throws {
       let isPowerOfTwo = ranks.nonzeroBitCount == 1
       let reduction = isPowerOfTwo ? "mpi" : "fixedOrder"
-      for report in try RankJob.reports(ranks: ranks, "reducer", "100,0,30000,7,1,0,515", reduction) {
+      for report in try RankJob.reports(ranks: ranks, "reducer", "100,0,30000,7,1,0,515", reduction, "whole") {
         #expect(report.texts["reduction"] == "mpi")
         #expect((report.numbers["largestError"] ?? .infinity) < Double(ranks) * Double(Float(32).ulp))
       }
@@ -69,7 +96,7 @@ extension MultiProcessTests {
     let gradient = FloatBuffer(count: 100)
     gradient.fill(2)
     let buckets = [64..<100, 0..<64]
-    let reducer = GradientReducer(
+    let reducer = try GradientReducer(
       communicator: try Communicator.start(environment: [:]), gradient: gradient, buckets: buckets)
     #expect(reducer.ownedRanges == buckets)
     for _ in 0..<2 {

@@ -49,7 +49,7 @@ private func step(
   _ communicator: Communicator, forever body: (Int) throws -> Void
 ) throws {
   let gradient = FloatBuffer(count: 4096)
-  let reducer = GradientReducer(
+  let reducer = try GradientReducer(
     communicator: communicator, gradient: gradient,
     buckets: buckets(of: 4096, largest: 1024))
   for step in 0... {

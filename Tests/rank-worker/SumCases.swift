@@ -42,25 +42,35 @@ func buckets(of count: Int, largest: Int) -> [Range<Int>] {
   stride(from: 0, to: count, by: largest).map { $0..<min(count, $0 + largest) }
 }
 
-/// BUCKET SIZES, fixedOrder | mpi: three steps with the same reducer, buckets begun from the last to the first.
+/// BUCKET SIZES, fixedOrder | mpi | most ranks of a block, whole | reused: three steps with the same reducer, the gradient's last
+/// bucket first.
 @Sendable func reduceGradient(_ arguments: Arguments) throws {
   let communicator = try Communicator.start()
-  var buckets: [Range<Int>] = []
+  var ranges: [Range<Int>] = []
   for size in try arguments.numbers(0) {
-    let start = buckets.last?.upperBound ?? 0
-    buckets.append(start..<start + size)
+    let start = ranges.last?.upperBound ?? 0
+    ranges.append(start..<start + size)
   }
-  let count = buckets.last?.upperBound ?? 0
+  let count = ranges.last?.upperBound ?? 0
+  let buckets = Array(ranges.reversed())
+  let mode = try arguments.text(1)
+  let block = try Int(mode).flatMap {
+    try HostBlock(communicator, reduction: .fixedOrder, wirePrecision: .float32, atMost: $0)
+  }
   let gradient = FloatBuffer(count: count)
-  let parameters = FloatBuffer(count: count)
-  let reducer = GradientReducer(
-    communicator: communicator, gradient: gradient, buckets: buckets,
-    reduction: try arguments.text(1) == "mpi" ? .mpi : .fixedOrder)
+  let parameters = try block?.sharedBuffer(count: count) ?? FloatBuffer(count: count)
+  let reducer = try GradientReducer(
+    communicator: communicator, gradient: gradient, buckets: buckets, reduction: mode == "mpi" ? .mpi : .fixedOrder,
+    block: block, places: BucketPlaces(buckets, isReused: try arguments.text(2) == "reused"))
   var report = Report(rank: communicator.rank)
+  report.numbers["block"] = Double(block?.ranks.count ?? 1)
   for step in 0..<3 {
-    fill(gradient, rank: communicator.rank, step: step)
-    parameters.fill(.nan)
-    for bucket in buckets.indices.reversed() {
+    for (bucket, range) in buckets.enumerated() {
+      try reducer.waitForPlace(of: bucket)
+      let place = reducer.place(of: bucket)
+      for index in range {
+        place[index - range.lowerBound] = term(rank: communicator.rank, index: index, step: step)
+      }
       try reducer.begin(bucket: bucket)
       try reducer.poll()
     }
@@ -73,10 +83,15 @@ func buckets(of count: Int, largest: Int) -> [Range<Int>] {
       for index in range { parameters.pointer[index] = -gradient.pointer[index] }
     }
     try reducer.allGatherUpdates(exact: parameters, into: parameters, largestUpdate: 1)
-    for index in 0..<count { gradient.pointer[index] = -parameters.pointer[index] }
-    compare(gradient, range: 0..<count, rankCount: communicator.rankCount, step: step, into: &report)
+    let sums = FloatBuffer(count: count)
+    for index in 0..<count { sums.pointer[index] = -parameters.pointer[index] }
+    compare(sums, range: 0..<count, rankCount: communicator.rankCount, step: step, into: &report)
+    // A step's parameters are everyone's until all have read them.
+    try communicator.barrier()
+    for range in reducer.ownedRanges { for index in range { parameters.pointer[index] = .nan } }
   }
   report.texts["reduction"] = reducer.reduction.rawValue
+  report.numbers["bytesSent"] = Double(reducer.bytesSent)
   report.numbers["timesAddUp"] =
     reducer.time.total > 0 && reducer.time.polling + reducer.time.exposed <= reducer.time.total * 1.01 ? 1 : 0
   try communicator.finish()
@@ -87,7 +102,7 @@ func buckets(of count: Int, largest: Int) -> [Range<Int>] {
 @Sendable func gatherState(_ arguments: Arguments) throws {
   let communicator = try Communicator.start()
   let gradient = FloatBuffer(count: 1000)
-  let reducer = GradientReducer(
+  let reducer = try GradientReducer(
     communicator: communicator, gradient: gradient, buckets: buckets(of: 1000, largest: 300),
     reduction: try arguments.text(0) == "mpi" ? .mpi : .fixedOrder)
   var report = Report(rank: communicator.rank)
@@ -113,7 +128,7 @@ func buckets(of count: Int, largest: Int) -> [Range<Int>] {
   let communicator = try Communicator.start()
   let count = 12_000_000
   let gradient = FloatBuffer(count: count)
-  let reducer = GradientReducer(
+  let reducer = try GradientReducer(
     communicator: communicator, gradient: gradient,
     buckets: buckets(of: count, largest: try arguments.number(1)))
   let state = FloatBuffer(count: count)
@@ -144,7 +159,7 @@ func buckets(of count: Int, largest: Int) -> [Range<Int>] {
   let gradient = FloatBuffer(count: count)
   let parameters = FloatBuffer(count: count)
   let exact = FloatBuffer(count: count)
-  let reducer = GradientReducer(
+  let reducer = try GradientReducer(
     communicator: communicator, gradient: gradient, buckets: buckets(of: count, largest: 600),
     wirePrecision: precision)
   for _ in 0..<steps {

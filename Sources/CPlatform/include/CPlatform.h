@@ -13,4 +13,8 @@ long cplatform_l2_bytes(void);
 /// A file in memory, without a place in any file system; -1 where the system has no such thing.
 int cplatform_anonymous_file(const char *name);
 
+/// Takes huge pages for memory that begins at one and is whole ones, whatever the system's setting for such memory; nothing
+/// where it cannot.
+void cplatform_collapse_pages(void *start, long bytes);
+
 #endif
