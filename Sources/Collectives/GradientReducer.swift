@@ -156,7 +156,7 @@ public final class GradientReducer {
     try communicator.wait(
       .gradientReduction, for: hostSum.rankThatKeeps(bucket), until: { hostSum.isFree(bucket) },
       looking: { () throws(CollectiveError) in try moveOn() })
-    time.polling += elapsed(since: start)
+    time.exposed += elapsed(since: start)
   }
 
   /// Starts the exchange of a bucket whose gradient is complete on this rank.

@@ -11,11 +11,12 @@ struct RunHeader {
 
   /// - Parameters:
   ///   - hosts: Where the ranks run, and what they have there.
+  ///   - block: The ranks that have one copy of the parameters; nil where each has its own.
   ///   - kernels: The name of those in use.
   ///   - openBLAS: Rank 0's; nil on other ranks.
   init(
-    _ configuration: Configuration, data: TrainingData, layout: ParameterLayout, hosts: HostReport, kernels: String,
-    openBLAS: OpenBLAS?
+    _ configuration: Configuration, data: TrainingData, layout: ParameterLayout, hosts: HostReport, block: HostBlock?,
+    kernels: String, openBLAS: OpenBLAS?
   ) {
     let ranks = hosts.ranks.count
     let recipe = configuration.training
@@ -34,7 +35,7 @@ struct RunHeader {
             + ", " + Self.promise(configuration, ranks: ranks)
         )
       ] + places + [
-        ("memory", hosts.memory),
+        ("memory", hosts.memory + (block.map { ", parameters once for \($0.ranks.count) ranks" } ?? "")),
         (
           "data",
           "\(data.train.name): \(data.train.count) images of \(shape.colors)×\(shape.height)×\(shape.width) to train "

@@ -86,10 +86,10 @@ final class RunReport {
   /// What a reader of the log wants to know first; collective.
   ///
   /// - Parameter openBLAS: Rank 0's; nil on other ranks.
-  func printHeader(startSeconds: Double, openBLAS: OpenBLAS?) throws {
+  func printHeader(startSeconds: Double, openBLAS: OpenBLAS?, block: HostBlock?) throws {
     let hosts = try HostReport(communicator, threads: configuration.distributed.threads)
     let header = RunHeader(
-      configuration, data: data, layout: layout, hosts: hosts, kernels: kernelName, openBLAS: openBLAS)
+      configuration, data: data, layout: layout, hosts: hosts, block: block, kernels: kernelName, openBLAS: openBLAS)
     voice.line("dpm \(DPM.version)")
     for line in header.lines { voice.line(line) }
     display?.page.facts =

@@ -121,7 +121,7 @@ public final class Trainer {
     report = try RunReport(
       configuration: configuration, data: data, standardization: standardization, schedule: schedule, layout: layout,
       state: state, run: run, communicator: communicator, kernels: kernels, console: console)
-    try report.printHeader(startSeconds: start.duration(to: .now).seconds, openBLAS: openBLAS)
+    try report.printHeader(startSeconds: start.duration(to: .now).seconds, openBLAS: openBLAS, block: block)
   }
 
   /// What cannot be known before data and ranks are: sizes that must fit them.

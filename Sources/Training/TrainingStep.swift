@@ -149,6 +149,7 @@ public final class TrainingStep {
     isCheckpointDue: Bool = false, observer: StepObserver? = nil
   ) throws -> Outcome {
     let start = ContinuousClock.now
+    let exposedBefore = exchange.time.exposed
     team.run { thread in
       objectives[thread] = workers[thread].gradient(
         parameters, step: step, positions: positions, order: order, into: gradients[thread]
@@ -156,7 +157,8 @@ public final class TrainingStep {
     }
     threadSum.endStep()
     if let failure = gradients[0].failure { throw failure }
-    let computeSeconds = start.duration(to: .now).seconds
+    // A rank that is ahead of its host's others may have waited for them before its gradient was complete.
+    let computeSeconds = start.duration(to: .now).seconds - (exchange.time.exposed - exposedBefore)
     let sums = try exchange.finish(
       objective: objectives.elements.reduce(0, +), isStopRequested: isStopRequested,
       isCheckpointDue: isCheckpointDue, learningRate: learningRate, observer: observer)
