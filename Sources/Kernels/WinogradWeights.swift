@@ -3,16 +3,18 @@ extension VectorKernels {
   public func winogradWeights(
     _ weights: UnsafePointer<Float>, outputs: Int, inputs: Int, transformed: UnsafeMutablePointer<Float>
   ) {
-    for pair in 0..<outputs * inputs {
-      let g = weights + pair * 9
-      var rows = InlineArray<24, Float>(repeating: 0)
+    let filters = outputs * inputs
+    for first in stride(from: 0, to: filters, by: Vector.scalarCount) {
+      let count = min(Vector.scalarCount, filters - first)
+      let g = loadFilters(weights + 9 * first, count: count)
+      var rows = InlineArray<24, Vector>(repeating: Vector())
       for j in 0..<3 {
         let y = filterTransform(g[j], g[3 + j], g[6 + j])
         for i in 0..<8 { rows[3 * i + j] = y[i] }
       }
       for i in 0..<8 {
         let y = filterTransform(rows[3 * i], rows[3 * i + 1], rows[3 * i + 2])
-        for j in 0..<8 { transformed[(8 * i + j) * outputs * inputs + pair] = y[j] }
+        for j in 0..<8 { store(y[j], to: transformed + (8 * i + j) * filters + first, count: count) }
       }
     }
   }
@@ -25,50 +27,97 @@ extension VectorKernels {
     gradient: UnsafeMutablePointer<Float>
   ) {
     for output in 0..<outputs {
-      for input in 0..<inputs {
-        let u = transformed + output * outputStride + input
-        var rows = InlineArray<24, Float>(repeating: 0)
+      for first in stride(from: 0, to: inputs, by: Vector.scalarCount) {
+        let count = min(Vector.scalarCount, inputs - first)
+        let u = transformed + output * outputStride + first
+        var rows = InlineArray<24, Vector>(repeating: Vector())
         for i in 0..<8 {
-          var y = InlineArray<8, Float>(repeating: 0)
-          for j in 0..<8 { y[j] = u[(8 * i + j) * positionStride] }
+          var y = Line(repeating: Vector())
+          for j in 0..<8 { y[j] = load(u + (8 * i + j) * positionStride, count: count) }
           let g = filterAdjoint(y)
           for j in 0..<3 { rows[3 * i + j] = g[j] }
         }
-        let result = gradient + (output * inputs + input) * 9
+        var sums = InlineArray<9, Vector>(repeating: Vector())
         for j in 0..<3 {
-          var y = InlineArray<8, Float>(repeating: 0)
+          var y = Line(repeating: Vector())
           for i in 0..<8 { y[i] = rows[3 * i + j] }
           let g = filterAdjoint(y)
-          for i in 0..<3 { result[3 * i + j] += g[i] }
+          for i in 0..<3 { sums[3 * i + j] = g[i] }
         }
+        addFilters(sums, to: gradient + (output * inputs + first) * 9, count: count)
       }
     }
   }
 }
 
+/// Filters [count][9], each a lane of nine vectors.
+@inline(__always)
+private func loadFilters(_ filters: UnsafePointer<Float>, count: Int) -> InlineArray<9, Vector> {
+  var result = InlineArray<9, Vector>(repeating: Vector())
+  withUnsafeTemporaryAllocation(of: Float.self, capacity: 9 * Vector.scalarCount) { lanes in
+    guard let lanes = lanes.baseAddress else { return }
+    for lane in 0..<count {
+      for k in 0..<9 { lanes[k * Vector.scalarCount + lane] = filters[9 * lane + k] }
+    }
+    for k in 0..<9 { result[k] = load(lanes + k * Vector.scalarCount) }
+  }
+  return result
+}
+
+/// Adds the lanes of nine vectors to filters [count][9].
+@inline(__always)
+private func addFilters(_ sums: InlineArray<9, Vector>, to filters: UnsafeMutablePointer<Float>, count: Int) {
+  withUnsafeTemporaryAllocation(of: Float.self, capacity: 9 * Vector.scalarCount) { lanes in
+    guard let lanes = lanes.baseAddress else { return }
+    for k in 0..<9 { store(sums[k], to: lanes + k * Vector.scalarCount) }
+    for lane in 0..<count {
+      for k in 0..<9 { filters[9 * lane + k] += lanes[k * Vector.scalarCount + lane] }
+    }
+  }
+}
+
+/// A vector of which the first `count` lanes are there.
+@inline(__always)
+private func load(_ pointer: UnsafePointer<Float>, count: Int) -> Vector {
+  guard count < Vector.scalarCount else { return load(pointer) }
+  var x = Vector()
+  for lane in 0..<count { x[lane] = pointer[lane] }
+  return x
+}
+
+/// Stores the first `count` lanes of a vector.
+@inline(__always)
+private func store(_ x: Vector, to pointer: UnsafeMutablePointer<Float>, count: Int) {
+  guard count < Vector.scalarCount else { return store(x, to: pointer) }
+  for lane in 0..<count { pointer[lane] = x[lane] }
+}
+
+// Entries of G.
+private let ninths: Float = 2 / 9
+private let (atTwo, atTwoOdd, atTwoSquare): (Float, Float, Float) = (1 / 90, 2 / 90, 4 / 90)
+private let (atHalf, atHalfOdd, atHalfSquare): (Float, Float, Float) = (32 / 45, 16 / 45, 8 / 45)
+
 /// G g: three weights to eight points.
 @inline(__always)
-private func filterTransform(_ a: Float, _ b: Float, _ c: Float) -> InlineArray<8, Float> {
-  let atOne = (a + c) * (-2 / 9)
-  let oddAtOne = b * (-2 / 9)
-  let atTwo = a * (1 / 90) + c * (4 / 90)
-  let oddAtTwo = b * (2 / 90)
-  let atHalf = a * (32 / 45) + c * (8 / 45)
-  let oddAtHalf = b * (16 / 45)
-  return [
-    a, atOne + oddAtOne, atOne - oddAtOne, atTwo + oddAtTwo, atTwo - oddAtTwo, c, atHalf + oddAtHalf,
-    atHalf - oddAtHalf,
-  ]
+private func filterTransform(_ a: Vector, _ b: Vector, _ c: Vector) -> Line {
+  let ones = (a + c) * -ninths
+  let one = b * -ninths
+  let twos = a * atTwo + c * atTwoSquare
+  let two = b * atTwoOdd
+  let halves = a * atHalf + c * atHalfSquare
+  let half = b * atHalfOdd
+  return [a, ones + one, ones - one, twos + two, twos - two, c, halves + half, halves - half]
 }
 
 /// Gᵀ y, the adjoint of `filterTransform`.
 @inline(__always)
-private func filterAdjoint(_ y: InlineArray<8, Float>) -> InlineArray<3, Float> {
+private func filterAdjoint(_ y: Line) -> InlineArray<3, Vector> {
   let (ones, twos, halves) = (y[1] + y[2], y[3] + y[4], y[6] + y[7])
   let (one, two, half) = (y[1] - y[2], y[3] - y[4], y[6] - y[7])
+  let even = y[0] - ones * ninths
+  let odd = two * atTwoOdd - one * ninths
+  let square = y[5] - ones * ninths
   return [
-    y[0] - ones * (2 / 9) + twos * (1 / 90) + halves * (32 / 45),
-    two * (2 / 90) - one * (2 / 9) + half * (16 / 45),
-    y[5] - ones * (2 / 9) + twos * (4 / 90) + halves * (8 / 45),
+    even + twos * atTwo + halves * atHalf, odd + half * atHalfOdd, square + twos * atTwoSquare + halves * atHalfSquare,
   ]
 }

@@ -14,11 +14,14 @@ final class WinogradConvolution {
   /// G g Gᵀ of the weights, [64][outputs][inputs].
   private let transformedWeights: FloatBuffer
   private let workspace: WinogradWorkspace
-  /// Sums of the transformed weights' gradient over a canonical part.
+  /// Sums of the transformed weights' gradient.
   ///
-  /// Narrow layers keep two sums apart (`WeightGradient`), which costs little while they fit the L2 cache; wide
-  /// layers transpose their input and sum over lanes at once, [64][outputs][inputs rounded up to 16].
+  /// Narrow layers keep two sums apart (`WeightGradient`), which costs little while they fit the L2 cache, over a canonical
+  /// part. Wide layers transpose their input and sum over lanes at once, [64][outputs][inputs rounded up to 16], over a
+  /// lane group: one layer after the other in the same memory, which stays as near as it can.
   private let gradientSums: FloatBuffer
+  /// A wide layer's gradient over a canonical part, [outputs][inputs][3][3].
+  private let wideGradient: FloatBuffer
   /// Of a position.
   private let positionSums: Int
   private let isWide: Bool
@@ -36,13 +39,15 @@ final class WinogradConvolution {
     self.workspace = workspace
     self.kernels = kernels
     transformedWeights = FloatBuffer(count: 64 * outputs * inputs)
-    isWide = outputs * inputs > 1024
+    isWide = WinogradWorkspace.isWide(channels: outputs)
     positionSums = isWide ? outputs * Self.rowStride(inputs) : WeightGradient.sumCount(outputs: outputs, inputs: inputs)
-    gradientSums = FloatBuffer(count: 64 * positionSums)
+    gradientSums = isWide ? workspace.wideSums : FloatBuffer(count: 64 * positionSums)
+    precondition(gradientSums.count >= 64 * positionSums, "the workspace is made for the widest layer")
+    wideGradient = FloatBuffer(count: isWide ? 9 * outputs * inputs : 0)
     tilesPerStrip = workspace.tilesPerStrip(channels: max(inputs, outputs), tiling: tiling)
   }
 
-  private static func rowStride(_ inputs: Int) -> Int { (inputs + laneCount - 1) / laneCount * laneCount }
+  fileprivate static func rowStride(_ inputs: Int) -> Int { (inputs + laneCount - 1) / laneCount * laneCount }
 
   func prepare(weights: UnsafePointer<Float>) {
     kernels.winogradWeights(weights, outputs: outputs, inputs: inputs, transformed: transformedWeights.pointer)
@@ -146,6 +151,12 @@ final class WinogradConvolution {
       }
       if let result { kernels.winogradInputAdjoint(tiles, channels: inputs, strip: strip, images: result) }
     }
+    guard isWide else { return }
+    profile.weightGradient()
+    self.kernels.winogradWeightsAdjoint(
+      gradientSums.pointer, positionStride: positionSums, outputStride: Self.rowStride(inputs), outputs: outputs,
+      inputs: inputs, gradient: wideGradient.pointer)
+    gradientSums.fill(0)
   }
 
   /// Adds the products of the workspace's gradients and inputs at a run's positions to the sums.
@@ -190,25 +201,23 @@ final class WinogradConvolution {
 
   /// Adds the sums to the weights' gradient and starts new ones.
   func flush(into weightGradient: UnsafeMutablePointer<Float>) {
-    if isWide {
-      let rowStride = Self.rowStride(inputs)
-      kernels.winogradWeightsAdjoint(
-        gradientSums.pointer, positionStride: positionSums, outputStride: rowStride, outputs: outputs,
-        inputs: inputs, gradient: weightGradient)
-    } else {
-      let count = 64 * outputs * inputs
-      let sums = workspace.outputTiles.pointer
-      precondition(workspace.outputTiles.count >= count, "the workspace is too small for a narrow layer's sums")
-      sums.update(repeating: 0, count: count)
-      for position in 0..<64 {
-        kernels.addQuads(
-          gradientSums.pointer + position * positionSums, outputs: outputs, inputs: inputs,
-          into: sums + position * outputs * inputs)
-      }
-      kernels.winogradWeightsAdjoint(
-        sums, positionStride: outputs * inputs, outputStride: inputs, outputs: outputs, inputs: inputs,
-        gradient: weightGradient)
+    guard !isWide else {
+      kernels.addArray(wideGradient.pointer, into: weightGradient, count: wideGradient.count)
+      wideGradient.fill(0)
+      return
     }
+    let count = 64 * outputs * inputs
+    let sums = workspace.outputTiles.pointer
+    precondition(workspace.outputTiles.count >= count, "the workspace is too small for a narrow layer's sums")
+    sums.update(repeating: 0, count: count)
+    for position in 0..<64 {
+      kernels.addQuads(
+        gradientSums.pointer + position * positionSums, outputs: outputs, inputs: inputs,
+        into: sums + position * outputs * inputs)
+    }
+    kernels.winogradWeightsAdjoint(
+      sums, positionStride: outputs * inputs, outputStride: inputs, outputs: outputs, inputs: inputs,
+      gradient: weightGradient)
     gradientSums.fill(0)
   }
 }
@@ -244,6 +253,8 @@ final class WinogradWorkspace {
   /// For `WeightGradient`.
   let gradientScratch = FloatBuffer(count: WeightGradient.scratchCount)
   fileprivate let rows: FloatBuffer
+  /// Sums of a wide layer's transformed gradient; zero between layers. Empty where no layer is wide.
+  fileprivate let wideSums: FloatBuffer
   private let channelOffsets: [AlignedBuffer<Int32>]
   private let depthOffsets: AlignedBuffer<Int32>
   private let depthRowStride: Int
@@ -266,7 +277,8 @@ final class WinogradWorkspace {
     outputTiles = FloatBuffer(count: 64 * max(positionFloats, channels * min(channels, 1024 / channels + 1)))
     scratch = FloatBuffer(count: 8 * (width + 2) * laneCount)
     carry = FloatBuffer(count: channels * 2 * 8 * laneCount)
-    let rowStride = (channels + laneCount - 1) / laneCount * laneCount
+    let rowStride = WinogradConvolution.rowStride(channels)
+    wideSums = FloatBuffer(count: Self.isWide(channels: channels) ? 64 * channels * rowStride : 0)
     rows = FloatBuffer(count: tiles * laneCount * rowStride)
     channelOffsets = (0...tiles).map { vectors in
       let offsets = AlignedBuffer<Int32>(count: channels)
@@ -277,6 +289,9 @@ final class WinogradWorkspace {
     for k in 0..<tiles * laneCount { depthOffsets[k] = Int32(k * rowStride) }
     depthRowStride = rowStride
   }
+
+  /// Whether the sums of a layer's transformed gradient are too long for two of each to be kept.
+  fileprivate static func isWide(channels: Int) -> Bool { channels * channels > 1024 }
 
   /// Where channel c of a position begins: c · channelStride.
   ///

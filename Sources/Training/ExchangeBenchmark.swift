@@ -39,7 +39,7 @@ public struct ExchangeBenchmark {
   /// A benchmark of the exchange that a configuration's step makes: its wire precision, its reduction, up to its size.
   public init(_ configuration: Configuration) { self.configuration = configuration }
 
-  /// Measures, through memory that ranks share where a step would; collective.
+  /// Measures, by messages also where a step would use a host's memory: what is between hosts; collective.
   ///
   /// - Throws: `InputError` for a configuration that cannot run, `CollectiveError` where ranks fail.
   public func run(on communicator: Communicator) throws -> Result {
@@ -55,13 +55,11 @@ public struct ExchangeBenchmark {
   private func exchange(
     _ count: Int, _ distribution: Configuration.Distribution, on communicator: Communicator
   ) throws -> Exchange {
-    let block = try HostBlock(
-      communicator, reduction: distribution.reduction, wirePrecision: distribution.wirePrecision)
-    let parameters = try block?.sharedBuffer(count: count) ?? FloatBuffer(count: count)
+    let parameters = FloatBuffer(count: count)
     let exact = distribution.wirePrecision == .float32 ? parameters : FloatBuffer(count: count)
     let reducer = try GradientReducer(
       communicator: communicator, gradient: FloatBuffer(count: count), buckets: [0..<count],
-      reduction: distribution.reduction, wirePrecision: distribution.wirePrecision, block: block)
+      reduction: distribution.reduction, wirePrecision: distribution.wirePrecision)
     var whole: [Double] = []
     var polling: [Double] = []
     for _ in 0..<(count < 1 << 18 ? 41 : 11) {

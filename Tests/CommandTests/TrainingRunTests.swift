@@ -47,7 +47,9 @@ extension CommandTests {
         #expect(log.contains(text), "\(log)")
       }
       let memory = try #require(result.lines.first { $0.hasPrefix("memory ") })
-      #expect(memory.contains(/[0-9]+ MiB \(rank [01]\) to [0-9]+ MiB \(rank [01]\), parameters once for 2 ranks$/), "\(memory)")
+      #expect(
+        memory.contains(/[0-9]+ MiB \(rank [01]\) to [0-9]+ MiB \(rank [01]\), parameters once for 2 ranks$/),
+        "\(memory)")
       #expect(result.errors.contains("2 ranks have 2 threads for 1 core"), "\(result.errors)")
     }
 
