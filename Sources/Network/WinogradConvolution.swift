@@ -253,7 +253,7 @@ final class WinogradWorkspace {
   /// For `WeightGradient`.
   let gradientScratch = FloatBuffer(count: WeightGradient.scratchCount)
   fileprivate let rows: FloatBuffer
-  /// Sums of a wide layer's transformed gradient; zero between layers. Empty where no layer is wide.
+  /// Sums of a wide layer's transformed gradient, zero between layers; empty where no layer is wide.
   fileprivate let wideSums: FloatBuffer
   private let channelOffsets: [AlignedBuffer<Int32>]
   private let depthOffsets: AlignedBuffer<Int32>
