@@ -109,17 +109,19 @@ final class Convolution3x3 {
   ///   - output: What `forward` gave, where the gradient has yet to pass the activation; nil where it is that of the
   ///     sums already.
   ///   - result: Receives the input's gradient; nil if it is not wanted.
+  ///   - working: Called every now and then.
   func backward(
     input: UnsafePointer<Float>, outputGradient: UnsafeMutablePointer<Float>, output: UnsafePointer<Float>?,
-    result: UnsafeMutablePointer<Float>?, kernels: any KernelSet
+    result: UnsafeMutablePointer<Float>?, kernels: any KernelSet, working: () -> Void
   ) {
     profile.weightGradient()
     if let winograd {
       winograd.backward(
         input: input, outputGradient: outputGradient, output: output, result: result, biasSums: biasSums.pointer,
-        kernels: kernels)
+        kernels: kernels, working: working)
       return
     }
+    defer { working() }
     let sumGradient = UnsafePointer(outputGradient)
     for y in 0..<width {
       if let output {

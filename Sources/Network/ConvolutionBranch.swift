@@ -70,9 +70,10 @@ final class ConvolutionBranch {
   ///   - featureGradient: With one scale the gradient before the last layer's activation, else that of the features
   ///     themselves (`MultiScaleLayer.backward`). Overwritten.
   ///   - dropout, kernels: What `forward` was given.
+  ///   - working: Called every now and then: an occasion to look after messages.
   func backward(
     noisy: UnsafePointer<Float>, featureGradient: UnsafeMutablePointer<Float>, dropout: Dropout? = nil,
-    kernels: any KernelSet
+    kernels: any KernelSet, working: () -> Void
   ) {
     var (outputGradient, freeGradient) = (featureGradient, gradient.pointer)
     for index in layers.indices.reversed() {
@@ -83,7 +84,7 @@ final class ConvolutionBranch {
       let output = index == layers.count - 1 ? nil : UnsafePointer(activations[index].pointer)
       layers[index].backward(
         input: input, outputGradient: outputGradient, output: output, inputGradient: inputGradient,
-        kernels: kernels)
+        kernels: kernels, working: working)
       guard let inputGradient else { continue }
       dropout?.applyGradient(dropped: input, gradient: inputGradient, count: activations[index - 1].count)
       swap(&outputGradient, &freeGradient)

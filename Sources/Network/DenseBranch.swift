@@ -154,8 +154,8 @@ final class DenseBranch {
   func backward(
     _ parameters: UnsafePointer<Float>, noisy: UnsafePointer<Float>, outputGradients: UnsafePointer<Float>,
     parts: [Range<Int>], gradient: some GradientStorage, accumulating: Bool, dropout: Dropout?,
-    report: (GradientProgress) throws -> Void
-  ) rethrows {
+    report: (GradientProgress) -> Void
+  ) {
     let groups = parts.last?.upperBound ?? 0
     profiles[0].weightGradient()
     toRows(noisy, stride: imageStride, offsets: imageOffsets, width: 0, groups: groups, into: rows[0])
@@ -176,11 +176,11 @@ final class DenseBranch {
         let range = gradientRanges[piece]
         // Entries are found by their offsets in the whole layout; of it only the piece is there.
         let whole = gradient.place(range) - range.lowerBound
-        try addWeightGradient(layer, rows: rows, outputGradient, parts, whole, accumulating, report)
+        addWeightGradient(layer, rows: rows, outputGradient, parts, whole, accumulating, report)
         if rows.upperBound == widths[layer + 1] {
           addBiasGradient(layer, outputGradient, parts, whole, accumulating)
         }
-        try report(.completed(range))
+        report(.completed(range))
         piece += 1
       }
       if layer > 0 {
@@ -216,8 +216,8 @@ final class DenseBranch {
   /// ∂W[o][i] = Σ_b ∂sum[b][o]·input[b][i] of some rows o, part by part, added by the fixed tree.
   private func addWeightGradient(
     _ layer: Int, rows range: Range<Int>, _ outputGradient: FloatBuffer, _ parts: [Range<Int>],
-    _ gradient: UnsafeMutablePointer<Float>, _ accumulating: Bool, _ report: (GradientProgress) throws -> Void
-  ) rethrows {
+    _ gradient: UnsafeMutablePointer<Float>, _ accumulating: Bool, _ report: (GradientProgress) -> Void
+  ) {
     let outputStride = Self.padded(widths[layer + 1])
     let inputStride = Self.padded(widths[layer])
     let inputs = widths[layer]
@@ -250,7 +250,7 @@ final class DenseBranch {
           let result = gradient + weights[layer].offset + (panelStart + row) * inputs + first
           write(sums.map { $0 + row * Self.panelWidth }, to: result, count: count, accumulating)
         }
-        try report(.working)
+        report(.working)
       }
     }
   }

@@ -91,14 +91,15 @@ final class MultiScaleLayer {
   ///   - outputGradient: Overwritten.
   ///   - output: What `forward` gave; nil, with one scale, where the gradient has passed the activation already.
   ///   - inputGradient: Receives the gradient of the input, or nil for none.
+  ///   - working: Called every now and then.
   func backward(
     input: UnsafePointer<Float>, outputGradient: UnsafeMutablePointer<Float>, output: UnsafePointer<Float>?,
-    inputGradient: UnsafeMutablePointer<Float>?, kernels: any KernelSet
+    inputGradient: UnsafeMutablePointer<Float>?, kernels: any KernelSet, working: () -> Void
   ) {
     guard convolutions.count > 1 else {
       convolutions[0].backward(
         input: input, outputGradient: outputGradient, output: output, result: inputGradient,
-        kernels: kernels)
+        kernels: kernels, working: working)
       return
     }
     let coarsest = convolutions.count - 1
@@ -116,7 +117,7 @@ final class MultiScaleLayer {
       let result = scale == 0 ? inputGradient : inputGradients[scale - 1].pointer
       convolutions[scale].backward(
         input: scaleInput, outputGradient: gradient, output: scaleOutputs[scale].pointer,
-        result: inputGradient == nil ? nil : result, kernels: kernels)
+        result: inputGradient == nil ? nil : result, kernels: kernels, working: working)
     }
     guard let inputGradient else { return }
     // The gradient of mean pooling spreads a quarter to each pixel, from the coarsest down.

@@ -125,9 +125,11 @@ final class WinogradConvolution {
   ///   - output: What `forward` gave, where the gradient has yet to pass the activation; nil where it has.
   ///   - result: Bordered; nil if not wanted. The border receives values without meaning.
   ///   - biasSums: [outputs][16]; the bias's gradient is added.
+  ///   - working: Called every now and then.
   func backward(
     input: UnsafePointer<Float>, outputGradient: UnsafePointer<Float>, output: UnsafePointer<Float>?,
-    result: UnsafeMutablePointer<Float>?, biasSums: UnsafeMutablePointer<Float>, kernels: any KernelSet
+    result: UnsafeMutablePointer<Float>?, biasSums: UnsafeMutablePointer<Float>, kernels: any KernelSet,
+    working: () -> Void
   ) {
     let tiles = workspace.inputTiles.pointer
     let gradients = workspace.outputTiles.pointer
@@ -150,6 +152,7 @@ final class WinogradConvolution {
         kernels.product(product(run, memory, isTransposed: true, of: gradients, into: tiles))
       }
       if let result { kernels.winogradInputAdjoint(tiles, channels: inputs, strip: strip, images: result) }
+      working()
     }
     guard isWide else { return }
     profile.weightGradient()

@@ -28,10 +28,11 @@ final class StepWorker {
   /// - Parameters:
   ///   - number: The thread's, over all ranks.
   ///   - count: All ranks' threads.
+  ///   - hidesMessages: As for `ReverseModel`; the same on all ranks.
   init(
     _ number: Int, of count: Int, recipe: TrainingStep.Recipe, dataset: ImageDataset, standardization: Standardization,
-    schedule: NoiseSchedule, architecture: Architecture, layout: ParameterLayout, kernels: any KernelSet,
-    profile: StepProfile?
+    schedule: NoiseSchedule, architecture: Architecture, layout: ParameterLayout, hidesMessages: Bool = false,
+    kernels: any KernelSet, profile: StepProfile?
   ) {
     self.recipe = recipe
     self.dataset = dataset
@@ -51,7 +52,7 @@ final class StepWorker {
     dropout = Dropout(rate: recipe.dropoutRate, seed: recipe.seed, architecture: architecture, kernels: kernels)
     model = ReverseModel(
       architecture, layout: layout, kernels: kernels, groupCapacity: capacity, partCapacity: fullShare.parts.count,
-      forTraining: true, dropout: dropout, profile: profile)
+      forTraining: true, dropout: dropout, hidesMessages: hidesMessages, profile: profile)
     times = AlignedBuffer(count: recipe.batchSize)
   }
 

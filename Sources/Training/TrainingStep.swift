@@ -93,11 +93,12 @@ public final class TrainingStep {
     self.profile = profile
     self.parameters = parameters
     team = ThreadTeam(count: threads)
+    let sendsMessages = communicator.rankCount > block?.ranks.count ?? 1
     let workers = (0..<threads).map { thread in
       StepWorker(
         communicator.rank * threads + thread, of: communicator.rankCount * threads, recipe: recipe, dataset: dataset,
         standardization: standardization, schedule: schedule, architecture: architecture, layout: layout,
-        kernels: kernels, profile: thread == 0 ? profile : nil)
+        hidesMessages: sendsMessages, kernels: kernels, profile: thread == 0 ? profile : nil)
     }
     self.workers = workers
     objectives = AlignedBuffer(count: threads)

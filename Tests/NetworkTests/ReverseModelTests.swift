@@ -32,7 +32,7 @@ import Testing
   /// J and gradient by the library's network, the images in lane groups and canonical parts.
   private func gradient(
     of example: ReferenceCase, kernels: any KernelSet, parts: [Range<Int>], passes: Int = 1,
-    wholeGroups: Bool = false, secondLevelCache: Int = CPU.secondLevelCacheBytes
+    wholeGroups: Bool = false, hidesMessages: Bool = false, secondLevelCache: Int = CPU.secondLevelCacheBytes
   ) -> ObjectiveGradient {
     let architecture = example.model.architecture
     let layout = ParameterLayout(architecture)
@@ -43,12 +43,16 @@ import Testing
     if wholeGroups { batch.imageCounts.fill(laneCount) }
     let model = ReverseModel(
       architecture, layout: layout, kernels: kernels, groupCapacity: batch.groupCapacity, partCapacity: parts.count,
-      forTraining: true, secondLevelCache: secondLevelCache)
+      forTraining: true, hidesMessages: hidesMessages, secondLevelCache: secondLevelCache)
     let parameters = layout.buffer(example.model.parameters)
     model.prepare(parameters)
     let gradient = FloatBuffer(count: layout.count)
     for pass in 0..<passes {
-      model.gradient(parameters, batch: batch, parts: parts, gradient: gradient, accumulating: pass > 0) { _ in }
+      var completed: [Range<Int>] = []
+      model.gradient(parameters, batch: batch, parts: parts, gradient: gradient, accumulating: pass > 0) { progress in
+        if case .completed(let range) = progress { completed.append(range) }
+      }
+      #expect(completed == model.gradientRanges)
     }
     let pixels = architecture.spatialWidth * architecture.spatialWidth
     let objectives = example.draws.indices.map {
@@ -138,6 +142,18 @@ import Testing
       let differing = result.gradient.filter { $0.value != results[0].gradient[$0.key] }.keys.sorted()
       #expect(differing == [])
     }
+  }
+
+  @Test(
+    "when the dense branch's gradients are computed changes no bit: behind all others, or where messages hide",
+    arguments: architectures, [[0..<1, 1..<3], [0..<3, 3..<3], [0..<0]])
+  func order(_ architecture: Architecture, _ parts: [Range<Int>]) throws {
+    let example = ReferenceCase(architecture, imageCount: 37)
+    let kernels = try KernelChoice.kernels(requested: nil)
+    let results = [false, true].map {
+      gradient(of: example, kernels: kernels, parts: parts, hidesMessages: $0)
+    }
+    expectSameBits(results)
   }
 
   @Test("the size of the L2 cache does not change a bit", arguments: GoldenNetworkTests.kernelNames)
