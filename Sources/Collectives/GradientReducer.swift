@@ -150,11 +150,11 @@ public final class GradientReducer {
 
   /// Waits until the block's other ranks have summed what was in a bucket's place before.
   public func waitForPlace(of bucket: Int) throws(CollectiveError) {
-    guard let hostSum, !hostSum.isFree(bucket) else { return }
+    guard let hostSum, hostSum.rankThatKeeps(bucket) != nil else { return }
     let start = monotonicSeconds()
     if unfinished == 0 { beginning = start }
     try communicator.wait(
-      .gradientReduction, for: hostSum.rankThatKeeps(bucket), until: { hostSum.isFree(bucket) },
+      .gradientReduction, for: hostSum.rankThatKeeps(bucket), until: { hostSum.rankThatKeeps(bucket) == nil },
       looking: { () throws(CollectiveError) in try moveOn() })
     time.exposed += elapsed(since: start)
   }

@@ -29,12 +29,24 @@ public final class HostBlock {
     let first = communicator.rank / size * size
     ranks = first..<first + size
     self.communicator = communicator
-    // Containers, and systems that hide processes from each other, show only on trying.
+    guard try seesAllMemory() else { return nil }
+  }
+
+  /// Whether all ranks see the memory of their blocks' others.
+  ///
+  /// Containers, and systems that hide processes from each other, show only on trying; where processes are numbered anew, what is
+  /// seen may be another's: so each rank writes a number into its memory that only it knows.
+  private func seesAllMemory() throws(CollectiveError) -> Bool {
     let memory = try exchange(bytes: MemoryLayout<Int>.size, isMaker: true)
-    let isVisible = try communicator.minimum(of: memory.contains { $0 == nil } ? 0 : 1) == 1
-    // Others may be looking for it until here.
-    withExtendedLifetime(memory) {}
-    guard isVisible else { return nil }
+    let number = Int.random(in: 1...Int.max)
+    memory[place]?.bytes.storeBytes(of: number, as: Int.self)
+    let numbers = try communicator.gather(number)
+    let isVisible = zip(ranks, memory).allSatisfy { rank, memory in
+      memory?.bytes.load(as: Int.self) == numbers[rank]
+    }
+    // Others look at it until here.
+    defer { withExtendedLifetime(memory) {} }
+    return try communicator.minimum(of: isVisible ? 1 : 0) == 1
   }
 
   /// Number of this rank within the block, from 0.

@@ -12,23 +12,16 @@ import Tensors
 /// each in shared memory: how many buckets they have completed, and how many they have summed, both since the run began. A
 /// bucket is summed when all ranks have completed it; its place is used again when all have summed it.
 final class HostSum {
-  /// How far a rank is, in buckets since the run began; each number alone in its cache line.
-  private struct Progress {
-    let completed: UnsafeMutablePointer<Atomic<Int>>
-    let summed: UnsafeMutablePointer<Atomic<Int>>
-
-    static let bytes = 128
-
-    init(_ start: UnsafeMutableRawPointer) {
-      completed = start.assumingMemoryBound(to: Atomic<Int>.self)
-      summed = (start + Self.bytes / 2).assumingMemoryBound(to: Atomic<Int>.self)
-    }
-  }
+  /// Bytes before the buckets: the two numbers, each alone in its cache line.
+  private static let headerBytes = 128
 
   private let block: HostBlock
   /// Keeps the memory of all ranks of the block.
   private let memory: [MappedMemory]
-  private let progress: [Progress]
+  /// How many buckets each rank has completed, and how many it has summed, since the run began.
+  private let completedBy: [UnsafeMutablePointer<Atomic<Int>>]
+  private let summedBy: [UnsafeMutablePointer<Atomic<Int>>]
+  /// Each rank's memory for buckets.
   private let buckets: [UnsafeMutablePointer<Float>]
   private let places: BucketPlaces
   /// This rank's part of each bucket, in the gradient and from the bucket's beginning.
@@ -54,39 +47,36 @@ final class HostSum {
     self.places = places
     self.gradient = gradient
     self.parts = zip(ranges, parts).map { ($1, $1.lowerBound - $0.lowerBound) }
-    memory = try block.memoryOfEachRank(bytes: Progress.bytes + places.count * MemoryLayout<Float>.stride)
+    memory = try block.memoryOfEachRank(bytes: Self.headerBytes + places.count * MemoryLayout<Float>.stride)
     let starts = memory.compactMap(\.bytes.baseAddress)
-    progress = starts.map { Progress($0) }
+    completedBy = starts.map { $0.assumingMemoryBound(to: Atomic<Int>.self) }
+    summedBy = starts.map { ($0 + Self.headerBytes / 2).assumingMemoryBound(to: Atomic<Int>.self) }
     buckets = starts.map { [count = places.count] in
-      ($0 + Progress.bytes).bindMemory(to: Float.self, capacity: count)
+      ($0 + Self.headerBytes).bindMemory(to: Float.self, capacity: count)
     }
     scratch = FloatBuffer(count: Self.chunk * memory.count.trailingZeroBitCount)
   }
 
-  /// Where this rank computes a bucket, once `isFree`.
+  /// Where this rank computes a bucket, once no rank keeps its place.
   func place(of bucket: Int) -> UnsafeMutablePointer<Float> { buckets[block.place] + places.offsets[bucket] }
 
-  /// Whether all ranks have summed what was in a bucket's place before.
-  func isFree(_ bucket: Int) -> Bool { waiting(\.summed, below: stepBase + places.predecessors[bucket]) == nil }
+  /// A rank that has yet to sum what was in a bucket's place before.
+  func rankThatKeeps(_ bucket: Int) -> Int? { rank(of: summedBy, below: stepBase + places.predecessors[bucket]) }
 
-  /// The rank that has not yet summed what was there.
-  func rankThatKeeps(_ bucket: Int) -> Int? { waiting(\.summed, below: stepBase + places.predecessors[bucket]) }
-
-  /// The rank that has not yet completed the bucket that is next to be summed.
-  var rankThatLacks: Int? { waiting(\.completed, below: summed + 1) }
+  /// A rank that has yet to complete the bucket that is next to be summed.
+  var rankThatLacks: Int? { rank(of: completedBy, below: summed + 1) }
 
   /// Whether all that this rank has completed is summed.
   var isIdle: Bool { summed == completed }
 
-  private func waiting(_ number: KeyPath<Progress, UnsafeMutablePointer<Atomic<Int>>>, below count: Int) -> Int? {
-    progress.firstIndex { $0[keyPath: number].pointee.load(ordering: .acquiring) < count }
-      .map { block.ranks.lowerBound + $0 }
+  private func rank(of numbers: [UnsafeMutablePointer<Atomic<Int>>], below count: Int) -> Int? {
+    numbers.firstIndex { $0.pointee.load(ordering: .acquiring) < count }.map { block.ranks.lowerBound + $0 }
   }
 
   /// Tells the other ranks that this one has computed the next bucket.
   func complete() {
     completed += 1
-    progress[block.place].completed.pointee.store(completed, ordering: .releasing)
+    completedBy[block.place].pointee.store(completed, ordering: .releasing)
   }
 
   /// Sums a bucket, the next in order, if all ranks have completed it.
@@ -103,7 +93,7 @@ final class HostSum {
         into: gradient.pointer + range.lowerBound + first)
     }
     summed += 1
-    progress[block.place].summed.pointee.store(summed, ordering: .releasing)
+    summedBy[block.place].pointee.store(summed, ordering: .releasing)
     return bucket
   }
 

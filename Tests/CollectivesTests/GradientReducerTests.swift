@@ -1,5 +1,7 @@
 import Collectives
+import Foundation
 import Tensors
+import TestSupport
 import Testing
 
 extension MultiProcessTests {
@@ -39,6 +41,30 @@ extension MultiProcessTests {
       for report in try RankJob.reports(ranks: ranks, "reducer", "100,30000", "8", "whole") {
         #expect(report.numbers["block"] == 1)
         #expect((report.numbers["largestError"] ?? .infinity) < Double(ranks) * Double(Float(32).ulp))
+      }
+    }
+
+    /// Whether processes may be numbered anew here.
+    private static let canHideProcesses =
+      getuid() == 0 && (try? run("unshare", arguments: ["--pid", "--fork", "--mount-proc", "true"]).status) == 0
+
+    @Test(
+      "ranks that each are the first process of a container of theirs take nobody's memory for another's",
+      .enabled(if: canHideProcesses, "processes cannot be numbered anew here: not root, or in a container"))
+    func hiddenProcesses() throws {
+      // Open MPI too would look for the other rank by its number, and crash.
+      let result = try mpirun(
+        ranks: 2, "env",
+        arguments: [
+          "OMPI_MCA_btl=self,tcp", "unshare", "--pid", "--fork", "--mount-proc",
+          try builtExecutable("rank-worker"), "reducer", "100,30000", "8", "whole",
+        ])
+      try #require(result.status == 0, "\(result.errors)")
+      let reports = try RankJob.reports(in: result.output)
+      #expect(reports.map(\.rank) == [0, 1])
+      for report in reports {
+        #expect(report.numbers["block"] == 1)
+        #expect(report.numbers["differentBits"] == 0)
       }
     }
 
