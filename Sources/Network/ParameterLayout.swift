@@ -20,7 +20,7 @@ public struct ParameterLayout: Equatable, Sendable {
 
   /// All tensors, in the buffer's order.
   public let entries: [Entry]
-  /// Elements of the buffer with the padding between tensors, which is always zero.
+  /// Elements of the buffer with the padding between tensors: zero in parameters, anything in sums of gradients.
   public let count: Int
   /// Elements without padding: the number of parameters.
   public let parameterCount: Int
