@@ -48,7 +48,9 @@ public struct WinogradStrip {
   /// 8·(6·sixes + 4·fours + 2)·16 floats that a transform may overwrite.
   public var scratch: UnsafeMutablePointer<Float>
   /// [channels][2][8][16]: the last two columns of the input's adjoint, where the next strip of the row begins.
-  public var carry: UnsafeMutablePointer<Float>
+  public var columnCarry: UnsafeMutablePointer<Float>
+  /// [channels][2][W + 2][16]: its last two rows, where the next row of tiles begins.
+  public var rowCarry: UnsafeMutablePointer<Float>
 
   /// Describes a strip.
   ///
@@ -57,10 +59,10 @@ public struct WinogradStrip {
   ///   - row: The row of tiles.
   ///   - tiles: Which of the row's tiles.
   ///   - scratch: See the property.
-  ///   - carry: See the property; one for all strips of a row, which come in order.
+  ///   - columnCarry, rowCarry: See the properties; one each for all strips of an image, which come in order.
   public init(
     tiling: WinogradTiling, row: Int, tiles: Range<Int>, scratch: UnsafeMutablePointer<Float>,
-    carry: UnsafeMutablePointer<Float>
+    columnCarry: UnsafeMutablePointer<Float>, rowCarry: UnsafeMutablePointer<Float>
   ) {
     rowStride = (tiling.firstPixel(tiling.count) + 2) * laneCount
     planeStride = rowStride / laneCount * rowStride
@@ -70,7 +72,8 @@ public struct WinogradStrip {
     sixes = max(0, min(tiles.upperBound, tiling.sixes) - tiles.lowerBound)
     fours = tiles.count - sixes
     self.scratch = scratch
-    self.carry = carry
+    self.columnCarry = columnCarry
+    self.rowCarry = rowCarry
   }
 
   /// All tiles.
@@ -81,6 +84,8 @@ public struct WinogradStrip {
   public var beginsRow: Bool { firstColumn == 0 }
   /// Whether no strip of the row follows.
   public var endsRow: Bool { (firstColumn + width + 2) * laneCount == rowStride }
+  /// Whether no row of tiles follows.
+  public var endsImage: Bool { (firstRow + rowPoints) * rowStride == planeStride }
   /// Points of the rows.
   public var rowPoints: Int { isTall ? 8 : 6 }
 

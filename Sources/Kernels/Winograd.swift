@@ -150,10 +150,11 @@ extension VectorKernels {
     }
   #endif
 
-  /// images += B v Bᵀ of every tile of a strip, where tiles overlap; what no earlier strip has written is overwritten.
+  /// images = B v Bᵀ of every tile of a strip, added where tiles overlap.
   ///
-  /// Strips come row by row, each row from its first tile; how a row is cut into strips does not change a bit: the columns that
-  /// a strip shares with the next are left to that. The border receives values without meaning.
+  /// Strips come row by row, each row from its first tile; how a row is cut into strips does not change a bit: the rows and
+  /// columns that a strip shares with the next are left to that. So nothing is written but what `winogradOutputAdjoint` of this
+  /// strip and the earlier ones has read, if the images are the same. The border receives values without meaning.
   public func winogradInputAdjoint(
     _ transformed: UnsafePointer<Float>, channels: Int, strip: WinogradStrip, images: UnsafeMutablePointer<Float>
   ) {
@@ -182,7 +183,8 @@ extension VectorKernels {
         let lane = part * Vector.scalarCount
         let output = images + channel * strip.planeStride + strip.inputOffset + lane
         let input = transformed + channel * channelStride + lane
-        let carry = strip.carry + channel * 2 * 8 * laneCount + lane
+        let carry = strip.columnCarry + channel * 2 * 8 * laneCount + lane
+        let lastRows = strip.rowCarry + channel * 2 * strip.rowStride + strip.firstColumn * laneCount + lane
         var point = 0
         while point < strip.rowPoints {
           inputAdjointRow(
@@ -191,9 +193,9 @@ extension VectorKernels {
           point += LaneVectors<width>.perVector
         }
         if strip.isTall {
-          inputAdjointColumns(strip, lane, pixels, SixPixels.self, to: output)
+          inputAdjointColumns(strip, lane, pixels, SixPixels.self, to: output, lastRows)
         } else {
-          inputAdjointColumns(strip, lane, pixels, FourPixels.self, to: output)
+          inputAdjointColumns(strip, lane, pixels, FourPixels.self, to: output, lastRows)
         }
       }
     }
@@ -232,13 +234,15 @@ extension VectorKernels {
     store(second, to: rest + column)
   }
 
-  /// B times the columns in the strip's scratch, added to the images.
+  /// B times the columns in the strip's scratch, with what the row of tiles above has left in `lastRows`.
   @inline(__always)
   private func inputAdjointColumns<let width: Int, Rows: WinogradAxis>(
     _ strip: WinogradStrip, _ lane: Int, _ pixels: LaneVectors<width>, _: Rows.Type,
-    to output: UnsafeMutablePointer<Float>
+    to output: UnsafeMutablePointer<Float>, _ lastRows: UnsafeMutablePointer<Float>
   ) {
     let scratch = LaneVectors<width>(stride: 8 * width)
+    // The last two rows of a tile are the first two of the one below.
+    let rest = strip.endsImage ? output + Rows.pixels * strip.rowStride : lastRows
     @inline(__always) func add(_ columns: Range<Int>, addedRows: Int) {
       var column = columns.lowerBound
       while column < columns.upperBound {
@@ -248,18 +252,18 @@ extension VectorKernels {
           y[i] = scratch.vector(at: strip.scratch + lane + column * scratch.stride + i * width)
         }
         prefetch(
-          Pixels(first: output + offset + strip.planeStride, rowStride: strip.rowStride), rows: Rows.points,
+          Pixels(first: output + offset + strip.planeStride, rowStride: strip.rowStride), rows: Rows.pixels,
           columns: 0..<LaneVectors<width>.perVector)
         let x = Rows.inputAdjoint(y)
         for i in 0..<addedRows {
-          let pixel = output + i * strip.rowStride + offset
-          pixels.setVector(x[i] + pixels.vector(at: pixel), at: pixel)
+          let above = pixels.vector(at: lastRows + i * strip.rowStride + offset)
+          pixels.setVector(x[i] + above, at: output + i * strip.rowStride + offset)
         }
-        for i in addedRows..<Rows.points { pixels.setVector(x[i], at: output + i * strip.rowStride + offset) }
+        for i in addedRows..<Rows.pixels { pixels.setVector(x[i], at: output + i * strip.rowStride + offset) }
+        for i in 0..<2 { pixels.setVector(x[Rows.pixels + i], at: rest + i * strip.rowStride + offset) }
         column += LaneVectors<width>.perVector
       }
     }
-    // What earlier rows have left there.
     let columns = 0..<strip.width + (strip.endsRow ? 2 : 0)
     if strip.firstRow > 0 { add(columns, addedRows: 2) } else { add(columns, addedRows: 0) }
   }

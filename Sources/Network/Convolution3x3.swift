@@ -16,18 +16,22 @@ final class Convolution3x3 {
   private let workspace: WinogradWorkspace
   private let weightOffset: Int
   private let biasOffset: Int
-  /// Weights of the input gradient: [inputs][outputs][3][3], both spatial axes reversed.
+  /// Weights of the input gradient: [inputs][outputs][3][3], both spatial axes reversed; empty where it is not wanted.
   private let reversedWeights: FloatBuffer
+  /// The input gradient before it takes its place.
+  private let inputGradient: FloatBuffer
   /// Sums of the weights' gradient, as `WeightGradient` keeps them, and of the bias's, [outputs][16].
   private let weightSums: FloatBuffer
   private let biasSums: FloatBuffer
   private let forwardOffsets: AlignedBuffer<Int32>
   private let backwardOffsets: AlignedBuffer<Int32>
 
+  /// - Parameter hasInputGradient: Whether `backward` gives it; there are then as many outputs as inputs.
   init(
     inputs: Int, outputs: Int, width: Int, weight: ParameterLayout.Entry, bias: ParameterLayout.Entry,
-    workspace: WinogradWorkspace, kernels: any KernelSet, profile: LayerProfile
+    hasInputGradient: Bool, workspace: WinogradWorkspace, kernels: any KernelSet, profile: LayerProfile
   ) {
+    precondition(inputs == outputs || !hasInputGradient, "one gradient takes the place of the other")
     self.profile = profile
     self.inputs = inputs
     self.outputs = outputs
@@ -39,7 +43,8 @@ final class Convolution3x3 {
     winograd = WinogradConvolution(
       inputs: inputs, outputs: outputs, width: width, workspace: workspace, kernels: kernels, profile: profile)
     let usesWinograd = winograd != nil
-    reversedWeights = FloatBuffer(count: usesWinograd ? 0 : weight.count)
+    reversedWeights = FloatBuffer(count: usesWinograd || !hasInputGradient ? 0 : weight.count)
+    inputGradient = FloatBuffer(count: usesWinograd || !hasInputGradient ? 0 : bordered(inputs, width))
     weightSums = FloatBuffer(
       count: usesWinograd ? 0 : WeightGradient.sumCount(outputs: outputs, inputs: inputs * 9))
     biasSums = FloatBuffer(count: bias.count * laneCount)
@@ -72,6 +77,7 @@ final class Convolution3x3 {
       winograd.prepare(weights: weights)
       return
     }
+    guard reversedWeights.count > 0 else { return }
     for output in 0..<outputs {
       for input in 0..<inputs {
         for tap in 0..<9 {
@@ -105,51 +111,51 @@ final class Convolution3x3 {
   /// Adds the gradients of weights and bias of 16 images to the lane sums and gives that of the input.
   ///
   /// - Parameters:
-  ///   - outputGradient: Its border is zero or, behind Winograd's pass, not read. May be overwritten.
+  ///   - gradient: That of the output, which that of the input replaces. Its border is zero or, behind Winograd's pass, not
+  ///     read.
   ///   - output: What `forward` gave, where the gradient has yet to pass the activation; nil where it is that of the
   ///     sums already.
-  ///   - result: Receives the input's gradient; nil if it is not wanted.
   ///   - working: Called every now and then.
   func backward(
-    input: UnsafePointer<Float>, outputGradient: UnsafeMutablePointer<Float>, output: UnsafePointer<Float>?,
-    result: UnsafeMutablePointer<Float>?, kernels: any KernelSet, working: () -> Void
+    input: UnsafePointer<Float>, gradient: UnsafeMutablePointer<Float>, output: UnsafePointer<Float>?,
+    kernels: any KernelSet, working: () -> Void
   ) {
     profile.weightGradient()
     if let winograd {
       winograd.backward(
-        input: input, outputGradient: outputGradient, output: output, result: result, biasSums: biasSums.pointer,
-        kernels: kernels, working: working)
+        input: input, gradient: gradient, output: output, biasSums: biasSums.pointer, kernels: kernels,
+        working: working)
       return
     }
     defer { working() }
-    let sumGradient = UnsafePointer(outputGradient)
     for y in 0..<width {
       if let output {
         for channel in 0..<outputs {
           let row = channel * planeStride + interior(y)
           kernels.applyLeakyReLUGradient(
-            activations: output + row, gradient: outputGradient + row, count: width * laneCount)
+            activations: output + row, gradient: gradient + row, count: width * laneCount)
         }
       }
       kernels.addColumns(
-        sumGradient + interior(y), rowStride: planeStride, columnStride: laneCount, rows: outputs, columns: width,
+        gradient + interior(y), rowStride: planeStride, columnStride: laneCount, rows: outputs, columns: width,
         sums: biasSums.pointer)
       kernels.addWeightGradient(
         WeightGradient(
-          gradients: sumGradient + interior(y), rowStride: planeStride, inputs: input + y * rowStride,
+          gradients: gradient + interior(y), rowStride: planeStride, inputs: input + y * rowStride,
           offsets: forwardOffsets.pointer, columnStride: laneCount, outputCount: outputs, inputCount: inputs * 9,
           columns: width, sums: weightSums.pointer, scratch: workspace.gradientScratch.pointer))
     }
-    guard let result else { return }
+    guard inputGradient.count > 0 else { return }
     profile.inputGradient()
     for y in 0..<width {
       kernels.product(
         Product(
           weights: reversedWeights.pointer, rowStride: outputs * 9, depthStride: 1,
-          inputs: sumGradient + y * rowStride, offsets: backwardOffsets.pointer, columnStride: laneCount,
-          outputs: result + interior(y), outputRowStride: planeStride, outputColumnStride: laneCount,
+          inputs: gradient + y * rowStride, offsets: backwardOffsets.pointer, columnStride: laneCount,
+          outputs: inputGradient.pointer + interior(y), outputRowStride: planeStride, outputColumnStride: laneCount,
           rows: inputs, depth: outputs * 9, columns: width, epilogue: .store))
     }
+    gradient.update(from: inputGradient.pointer, count: inputGradient.count)
   }
 
   /// Adds the lane sums to the gradient and starts new ones: the end of a canonical part.

@@ -8,8 +8,6 @@ final class ConvolutionBranch {
   private let layers: [MultiScaleLayer]
   /// Output of every layer but the last, bordered.
   private let activations: [FloatBuffer]
-  /// The gradient of a layer's input; the one of its output is where that of the layer before goes next.
-  private let gradient: FloatBuffer
   /// x_t after dropout; empty without.
   private let droppedImage: FloatBuffer
 
@@ -32,7 +30,6 @@ final class ConvolutionBranch {
     activations = (0..<architecture.convolutionLayers - 1).map { _ in
       FloatBuffer(count: architecture.convolutionChannels * plane)
     }
-    gradient = FloatBuffer(count: architecture.convolutionLayers > 1 ? architecture.convolutionChannels * plane : 0)
   }
 
   /// Derives what the passes need from new parameters.
@@ -68,26 +65,22 @@ final class ConvolutionBranch {
   ///
   /// - Parameters:
   ///   - featureGradient: With one scale the gradient before the last layer's activation, else that of the features
-  ///     themselves (`MultiScaleLayer.backward`). Overwritten.
+  ///     themselves (`MultiScaleLayer.backward`). Each layer's gradient takes its place.
   ///   - dropout, kernels: What `forward` was given.
   ///   - working: Called every now and then: an occasion to look after messages.
   func backward(
     noisy: UnsafePointer<Float>, featureGradient: UnsafeMutablePointer<Float>, dropout: Dropout? = nil,
     kernels: any KernelSet, working: () -> Void
   ) {
-    var (outputGradient, freeGradient) = (featureGradient, gradient.pointer)
     for index in layers.indices.reversed() {
       let image = dropout == nil ? noisy : UnsafePointer(droppedImage.pointer)
       let input = index == 0 ? image : UnsafePointer(activations[index - 1].pointer)
-      let inputGradient = index == 0 ? nil : freeGradient
       // The last layer's gradient comes from the upper branch, which has passed the activation.
       let output = index == layers.count - 1 ? nil : UnsafePointer(activations[index].pointer)
       layers[index].backward(
-        input: input, outputGradient: outputGradient, output: output, inputGradient: inputGradient,
-        kernels: kernels, working: working)
-      guard let inputGradient else { continue }
-      dropout?.applyGradient(dropped: input, gradient: inputGradient, count: activations[index - 1].count)
-      swap(&outputGradient, &freeGradient)
+        input: input, gradient: featureGradient, output: output, kernels: kernels, working: working)
+      guard index > 0 else { continue }
+      dropout?.applyGradient(dropped: input, gradient: featureGradient, count: activations[index - 1].count)
     }
   }
 

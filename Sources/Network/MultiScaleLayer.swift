@@ -15,7 +15,7 @@ final class MultiScaleLayer {
   private let pooledInputs: [FloatBuffer]
   private let scaleOutputs: [FloatBuffer]
   private let accumulated: [FloatBuffer]
-  private let inputGradients: [FloatBuffer]
+  private let hasInputGradient: Bool
 
   init(
     layer: Int, inputs: Int, architecture: Architecture, layout: ParameterLayout, workspace: WinogradWorkspace,
@@ -23,6 +23,7 @@ final class MultiScaleLayer {
   ) {
     self.kernels = kernels
     self.inputs = inputs
+    hasInputGradient = layer > 0
     channels = architecture.convolutionChannels
     width = architecture.spatialWidth
     let scales = architecture.scaleCount
@@ -32,7 +33,7 @@ final class MultiScaleLayer {
       let name = "conv.\(layer).scale\(scale)"
       return Convolution3x3(
         inputs: inputs, outputs: channels, width: width >> scale, weight: layout.entry("\(name).weight"),
-        bias: layout.entry("\(name).bias"), workspace: workspace, kernels: kernels,
+        bias: layout.entry("\(name).bias"), hasInputGradient: layer > 0, workspace: workspace, kernels: kernels,
         profile: LayerProfile(
           profile, name, multiplyAdds: (width >> scale) * (width >> scale) * 9 * inputs * channels,
           hasInputGradient: layer > 0))
@@ -44,7 +45,6 @@ final class MultiScaleLayer {
     pooledInputs = buffers(1..<scales, inputs)
     scaleOutputs = buffers(0..<scales, channels)
     accumulated = buffers(1..<scales, channels)
-    inputGradients = buffers(1..<scales, inputs)
   }
 
   func prepare(_ parameters: UnsafePointer<Float>) {
@@ -84,47 +84,43 @@ final class MultiScaleLayer {
     kernels.scale(output, by: 1 / Float(convolutions.count), into: output, count: bordered(channels, width))
   }
 
-  /// Adds the gradients of the parameters of 16 images and gives that of the input.
+  /// Adds the gradients of the parameters of 16 images and gives that of the input, but for the first layer.
   ///
   /// - Parameters:
   ///   - input: What `forward` was given.
-  ///   - outputGradient: Overwritten.
+  ///   - gradient: That of the output, which that of the input replaces.
   ///   - output: What `forward` gave; nil, with one scale, where the gradient has passed the activation already.
-  ///   - inputGradient: Receives the gradient of the input, or nil for none.
   ///   - working: Called every now and then.
   func backward(
-    input: UnsafePointer<Float>, outputGradient: UnsafeMutablePointer<Float>, output: UnsafePointer<Float>?,
-    inputGradient: UnsafeMutablePointer<Float>?, kernels: any KernelSet, working: () -> Void
+    input: UnsafePointer<Float>, gradient: UnsafeMutablePointer<Float>, output: UnsafePointer<Float>?,
+    kernels: any KernelSet, working: () -> Void
   ) {
     guard convolutions.count > 1 else {
-      convolutions[0].backward(
-        input: input, outputGradient: outputGradient, output: output, result: inputGradient,
-        kernels: kernels, working: working)
+      convolutions[0].backward(input: input, gradient: gradient, output: output, kernels: kernels, working: working)
       return
     }
     let coarsest = convolutions.count - 1
-    kernels.scale(
-      outputGradient, by: 1 / Float(convolutions.count), into: outputGradient, count: bordered(channels, width))
+    kernels.scale(gradient, by: 1 / Float(convolutions.count), into: gradient, count: bordered(channels, width))
+    func scaleGradient(_ scale: Int) -> UnsafeMutablePointer<Float> {
+      scale == 0 ? gradient : accumulated[scale - 1].pointer
+    }
     // The gradient of doubling adds 2 × 2 blocks; it must be taken before a scale's own activation masks the gradient.
     for scale in 1...coarsest {
-      let finer = scale == 1 ? outputGradient : accumulated[scale - 2].pointer
       kernels.halve(
-        finer, into: accumulated[scale - 1].pointer, channels: channels, coarseWidth: width >> scale, scale: 1)
+        scaleGradient(scale - 1), into: scaleGradient(scale), channels: channels, coarseWidth: width >> scale, scale: 1)
     }
     for scale in 0...coarsest {
-      let gradient = scale == 0 ? outputGradient : accumulated[scale - 1].pointer
       let scaleInput = scale == 0 ? input : UnsafePointer(pooledInputs[scale - 1].pointer)
-      let result = scale == 0 ? inputGradient : inputGradients[scale - 1].pointer
       convolutions[scale].backward(
-        input: scaleInput, outputGradient: gradient, output: scaleOutputs[scale].pointer,
-        result: inputGradient == nil ? nil : result, kernels: kernels, working: working)
+        input: scaleInput, gradient: scaleGradient(scale), output: scaleOutputs[scale].pointer, kernels: kernels,
+        working: working)
     }
-    guard let inputGradient else { return }
+    guard hasInputGradient else { return }
     // The gradient of mean pooling spreads a quarter to each pixel, from the coarsest down.
     for scale in (1...coarsest).reversed() {
-      let finer = scale == 1 ? inputGradient : inputGradients[scale - 2].pointer
       kernels.addDoubled(
-        inputGradients[scale - 1].pointer, into: finer, channels: inputs, coarseWidth: width >> scale, scale: 0.25)
+        scaleGradient(scale), into: scaleGradient(scale - 1), channels: inputs, coarseWidth: width >> scale,
+        scale: 0.25)
     }
   }
 }

@@ -62,7 +62,8 @@ final class WinogradConvolution {
         body(
           WinogradStrip(
             tiling: tiling, row: row, tiles: first..<min(first + tilesPerStrip, tiling.count),
-            scratch: workspace.scratch.pointer, carry: workspace.carry.pointer))
+            scratch: workspace.scratch.pointer, columnCarry: workspace.columnCarry.pointer,
+            rowCarry: workspace.rowCarry.pointer))
       }
     }
   }
@@ -121,15 +122,14 @@ final class WinogradConvolution {
   /// Adds the weights' gradient of 16 images to the sums and gives the gradient of the input.
   ///
   /// - Parameters:
-  ///   - outputGradient: Bordered; its border is not read.
+  ///   - gradient: That of the output, bordered, which that of the input replaces. Its border is not read, and receives values
+  ///     without meaning.
   ///   - output: What `forward` gave, where the gradient has yet to pass the activation; nil where it has.
-  ///   - result: Bordered; nil if not wanted. The border receives values without meaning.
   ///   - biasSums: [outputs][16]; the bias's gradient is added.
   ///   - working: Called every now and then.
   func backward(
-    input: UnsafePointer<Float>, outputGradient: UnsafePointer<Float>, output: UnsafePointer<Float>?,
-    result: UnsafeMutablePointer<Float>?, biasSums: UnsafeMutablePointer<Float>, kernels: any KernelSet,
-    working: () -> Void
+    input: UnsafePointer<Float>, gradient: UnsafeMutablePointer<Float>, output: UnsafePointer<Float>?,
+    biasSums: UnsafeMutablePointer<Float>, kernels: any KernelSet, working: () -> Void
   ) {
     let tiles = workspace.inputTiles.pointer
     let gradients = workspace.outputTiles.pointer
@@ -137,7 +137,7 @@ final class WinogradConvolution {
       let memory = TransformedMemory(strip, channels: inputs, lanes: kernels.lanes, workspace)
       profile.weightGradient()
       kernels.winogradOutputAdjoint(
-        outputGradient, activations: output, channels: outputs, strip: strip, transformed: gradients)
+        gradient, activations: output, channels: outputs, strip: strip, transformed: gradients)
       // Row 1 of A is all ones: position (1, 1) holds the sums of whole tiles.
       kernels.addColumns(
         gradients + 9 * memory.positionStride, rowStride: memory.channelStride, columnStride: memory.lanes,
@@ -146,12 +146,11 @@ final class WinogradConvolution {
       forEachRun(strip) { run in
         profile.weightGradient()
         addWeightGradient(run, memory, kernels)
-        guard result != nil else { return }
         profile.inputGradient()
         // The input's transform has served; its gradient takes its place.
         kernels.product(product(run, memory, isTransposed: true, of: gradients, into: tiles))
       }
-      if let result { kernels.winogradInputAdjoint(tiles, channels: inputs, strip: strip, images: result) }
+      kernels.winogradInputAdjoint(tiles, channels: inputs, strip: strip, images: gradient)
       working()
     }
     guard isWide else { return }
@@ -252,7 +251,8 @@ final class WinogradWorkspace {
   fileprivate let inputTiles: FloatBuffer
   fileprivate let outputTiles: FloatBuffer
   fileprivate let scratch: FloatBuffer
-  fileprivate let carry: FloatBuffer
+  fileprivate let columnCarry: FloatBuffer
+  fileprivate let rowCarry: FloatBuffer
   /// For `WeightGradient`.
   let gradientScratch = FloatBuffer(count: WeightGradient.scratchCount)
   fileprivate let rows: FloatBuffer
@@ -279,7 +279,8 @@ final class WinogradWorkspace {
     inputTiles = FloatBuffer(count: 65 * positionFloats)
     outputTiles = FloatBuffer(count: 64 * max(positionFloats, channels * min(channels, 1024 / channels + 1)))
     scratch = FloatBuffer(count: 8 * (width + 2) * laneCount)
-    carry = FloatBuffer(count: channels * 2 * 8 * laneCount)
+    columnCarry = FloatBuffer(count: channels * 2 * 8 * laneCount)
+    rowCarry = FloatBuffer(count: channels * 2 * (width + 2) * laneCount)
     let rowStride = WinogradConvolution.rowStride(channels)
     wideSums = FloatBuffer(count: Self.isWide(channels: channels) ? 64 * channels * rowStride : 0)
     rows = FloatBuffer(count: tiles * laneCount * rowStride)

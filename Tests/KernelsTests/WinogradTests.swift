@@ -8,15 +8,19 @@ import Testing
   private static let width = 16
 
   private static let scratchCount = 8 * (width + 2) * laneCount
-  /// A strip's scratch and its carry, of up to 5 channels.
-  private func scratch() -> FloatBuffer { FloatBuffer(count: Self.scratchCount + 5 * 2 * 8 * laneCount) }
+  private static let columnCarryCount = 5 * 2 * 8 * laneCount
+  /// A strip's scratch and what it carries to the next, of up to 5 channels.
+  private func scratch() -> FloatBuffer {
+    FloatBuffer(count: Self.scratchCount + Self.columnCarryCount + 5 * 2 * (Self.width + 2) * laneCount)
+  }
 
   private func tiling() throws -> WinogradTiling { try #require(WinogradTiling(width: Self.width)) }
 
   private func strip(_ row: Int, _ tiles: Range<Int>, _ scratch: FloatBuffer) throws -> WinogradStrip {
-    WinogradStrip(
-      tiling: try tiling(), row: row, tiles: tiles, scratch: scratch.pointer, carry: scratch.pointer + Self.scratchCount
-    )
+    let columnCarry = scratch.pointer + Self.scratchCount
+    return WinogradStrip(
+      tiling: try tiling(), row: row, tiles: tiles, scratch: scratch.pointer, columnCarry: columnCarry,
+      rowCarry: columnCarry + Self.columnCarryCount)
   }
 
   @Test("tiles of 6 and 4 pixels cover every even width from 4, with the fewest points")
@@ -124,6 +128,32 @@ import Testing
       }
     }
     #expect(abs(dot(x, adjoint) - sum) < 1e-3 * abs(sum) + 1e-2)
+  }
+
+  @Test("one gradient replaces the other strip by strip", arguments: kernelNames, [true, false])
+  func gradientInPlace(_ name: String, isHalf: Bool) throws {
+    let kernels = isHalf ? KernelChoice.forHalfGroups(try kernelSet(name)) : try kernelSet(name)
+    let gradient = image(5, seed: 6)
+    let scratch = scratch()
+    /// The input's adjoint of the output's adjoint, with no weights between them.
+    func backward(_ gradient: FloatBuffer, into result: FloatBuffer) throws {
+      for row in 0..<(try tiling()).count {
+        for tiles in [0..<2, 2..<3] {
+          let strip = try strip(row, tiles, scratch)
+          let transformed = FloatBuffer(count: 64 * strip.positionStride(channels: 5, lanes: kernels.lanes))
+          kernels.winogradOutputAdjoint(
+            gradient.pointer, activations: nil, channels: 5, strip: strip, transformed: transformed.pointer)
+          kernels.winogradInputAdjoint(transformed.pointer, channels: 5, strip: strip, images: result.pointer)
+        }
+      }
+    }
+    let apart = FloatBuffer(count: gradient.count)
+    try backward(gradient, into: apart)
+    try backward(gradient, into: gradient)
+    let side = Self.width + 2
+    for pixel in 0..<5 * side * side {
+      for lane in pixel * laneCount..<pixel * laneCount + kernels.lanes { #expect(gradient[lane] == apart[lane]) }
+    }
   }
 
   @Test("the gradient's transform is the adjoint of the output's", arguments: kernelNames, [1, 2])
