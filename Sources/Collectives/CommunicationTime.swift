@@ -4,9 +4,18 @@ public struct CommunicationTime: Equatable, Sendable {
   public var total = 0.0
   /// Of that, inside `begin` and `poll`: the computation pays it.
   public var polling = 0.0
-  /// Of that, inside `finish` and `waitForPlace`: what the step waited.
+  /// Of that, inside `finish`, `waitForPlace` and `addExposed`: what the step waited.
   public var exposed = 0.0
 
   /// No time at all.
   public init() {}
+
+  /// Adds the time of a wait for other ranks, apart from a reduction.
+  public mutating func addExposed(_ wait: () throws(CollectiveError) -> Void) throws(CollectiveError) {
+    let start = monotonicSeconds()
+    try wait()
+    let seconds = monotonicSeconds() - start
+    exposed += seconds
+    total += seconds
+  }
 }

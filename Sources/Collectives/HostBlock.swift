@@ -50,7 +50,7 @@ public final class HostBlock {
   }
 
   /// Number of this rank within the block, from 0.
-  var place: Int { communicator.rank - ranks.lowerBound }
+  public var place: Int { communicator.rank - ranks.lowerBound }
 
   /// Zeroed memory of each rank of the block, in their order, seen by all of them; collective.
   ///

@@ -1,4 +1,3 @@
-import Synchronization
 import Tensors
 
 /// Sums buckets over the ranks of a block where they lie: each rank reads its part of all ranks' buckets and adds it up.
@@ -8,19 +7,15 @@ import Tensors
 ///     rank 2  ▐ bucket ▌ ─┤
 ///     rank 3  ▐ bucket ▌ ─┘
 ///
-/// What `HalvingPlan`'s first rounds would do with messages, bit for bit. Ranks tell each other how far they are by two numbers
-/// each in shared memory: how many buckets they have completed, and how many they have summed, both since the run began. A
-/// bucket is summed when all ranks have completed it; its place is used again when all have summed it.
+/// What `HalvingPlan`'s first rounds would do with messages, bit for bit. A bucket is summed when all ranks have completed it;
+/// its place is used again when all have summed it.
 final class HostSum {
-  /// Bytes before the buckets: the two numbers, each alone in its cache line.
-  private static let headerBytes = 128
-
   private let block: HostBlock
   /// Keeps the memory of all ranks of the block.
   private let memory: [MappedMemory]
   /// How many buckets each rank has completed, and how many it has summed, since the run began.
-  private let completedBy: [UnsafeMutablePointer<Atomic<Int>>]
-  private let summedBy: [UnsafeMutablePointer<Atomic<Int>>]
+  private let completedBy: HostProgress
+  private let summedBy: HostProgress
   /// Each rank's memory for buckets.
   private let buckets: [UnsafeMutablePointer<Float>]
   private let places: BucketPlaces
@@ -47,13 +42,12 @@ final class HostSum {
     self.places = places
     self.gradient = gradient
     self.parts = zip(ranges, parts).map { ($1, $1.lowerBound - $0.lowerBound) }
-    memory = try block.memoryOfEachRank(bytes: Self.headerBytes + places.count * MemoryLayout<Float>.stride)
-    let starts = memory.compactMap(\.bytes.baseAddress)
-    completedBy = starts.map { $0.assumingMemoryBound(to: Atomic<Int>.self) }
-    summedBy = starts.map { ($0 + Self.headerBytes / 2).assumingMemoryBound(to: Atomic<Int>.self) }
-    buckets = starts.map { [count = places.count] in
-      ($0 + Self.headerBytes).bindMemory(to: Float.self, capacity: count)
+    memory = try block.memoryOfEachRank(bytes: places.count * MemoryLayout<Float>.stride)
+    buckets = memory.compactMap { [count = places.count] in
+      $0.bytes.baseAddress?.bindMemory(to: Float.self, capacity: count)
     }
+    completedBy = try HostProgress(block)
+    summedBy = try HostProgress(block)
     scratch = FloatBuffer(count: Self.chunk * memory.count.trailingZeroBitCount)
   }
 
@@ -61,22 +55,18 @@ final class HostSum {
   func place(of bucket: Int) -> UnsafeMutablePointer<Float> { buckets[block.place] + places.offsets[bucket] }
 
   /// A rank that has yet to sum what was in a bucket's place before.
-  func rankThatKeeps(_ bucket: Int) -> Int? { rank(of: summedBy, below: stepBase + places.predecessors[bucket]) }
+  func rankThatKeeps(_ bucket: Int) -> Int? { summedBy.rankBehind(stepBase + places.predecessors[bucket]) }
 
   /// A rank that has yet to complete the bucket that is next to be summed.
-  var rankThatLacks: Int? { rank(of: completedBy, below: summed + 1) }
+  var rankThatLacks: Int? { completedBy.rankBehind(summed + 1) }
 
   /// Whether all that this rank has completed is summed.
   var isIdle: Bool { summed == completed }
 
-  private func rank(of numbers: [UnsafeMutablePointer<Atomic<Int>>], below count: Int) -> Int? {
-    numbers.firstIndex { $0.pointee.load(ordering: .acquiring) < count }.map { block.ranks.lowerBound + $0 }
-  }
-
   /// Tells the other ranks that this one has computed the next bucket.
   func complete() {
     completed += 1
-    completedBy[block.place].pointee.store(completed, ordering: .releasing)
+    completedBy.store(completed)
   }
 
   /// Sums a bucket, the next in order, if all ranks have completed it.
@@ -93,7 +83,7 @@ final class HostSum {
         into: gradient.pointer + range.lowerBound + first)
     }
     summed += 1
-    summedBy[block.place].pointee.store(summed, ordering: .releasing)
+    summedBy.store(summed)
     return bucket
   }
 

@@ -1,7 +1,7 @@
 /// What a rank may be waiting in: the names that errors and the watchdog's line use.
 enum Operation: UInt8, CustomStringConvertible {
   case start = 1
-  case finish, barrier, broadcast, sum, maximum, minimum, gather, agreement, gradientReduction
+  case finish, barrier, broadcast, sum, maximum, minimum, gather, agreement, gradientReduction, weightTransforms
 
   var description: String {
     switch self {
@@ -15,6 +15,7 @@ enum Operation: UInt8, CustomStringConvertible {
     case .gather: "a gather"
     case .agreement: "an agreement"
     case .gradientReduction: "the gradient's reduction"
+    case .weightTransforms: "the weights' transforms"
     }
   }
 }

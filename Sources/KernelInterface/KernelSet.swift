@@ -51,12 +51,12 @@ public protocol KernelSet: Sendable {
   func winogradOutputAdjoint(
     _ gradients: UnsafePointer<Float>, activations: UnsafePointer<Float>?, channels: Int, strip: WinogradStrip,
     transformed: UnsafeMutablePointer<Float>)
-  /// images += B v Bᵀ of every tile of a strip, the adjoint of `winogradInput`; strips come in order, row by row.
+  /// images = B v Bᵀ of every tile of a strip, the adjoint of `winogradInput`; strips come in order, row by row.
   func winogradInputAdjoint(
     _ transformed: UnsafePointer<Float>, channels: Int, strip: WinogradStrip, images: UnsafeMutablePointer<Float>)
-  /// transformed[position][output][input] = G g Gᵀ of weights [outputs][inputs][3][3].
+  /// transformed[position][filter] = G g Gᵀ of filters [count][3][3], positions `positionStride` apart.
   func winogradWeights(
-    _ weights: UnsafePointer<Float>, outputs: Int, inputs: Int, transformed: UnsafeMutablePointer<Float>)
+    _ weights: UnsafePointer<Float>, count: Int, transformed: UnsafeMutablePointer<Float>, positionStride: Int)
   /// gradient[output][input][3][3] += Gᵀ dU G, the adjoint of `winogradWeights`.
   func winogradWeightsAdjoint(
     _ transformed: UnsafePointer<Float>, positionStride: Int, outputStride: Int, outputs: Int, inputs: Int,

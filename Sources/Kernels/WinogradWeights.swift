@@ -1,9 +1,8 @@
 extension VectorKernels {
-  /// transformed[position][output][input] = G g Gᵀ of weights [outputs][inputs][3][3].
+  /// transformed[position][filter] = G g Gᵀ of filters [count][3][3], positions `positionStride` apart.
   public func winogradWeights(
-    _ weights: UnsafePointer<Float>, outputs: Int, inputs: Int, transformed: UnsafeMutablePointer<Float>
+    _ weights: UnsafePointer<Float>, count filters: Int, transformed: UnsafeMutablePointer<Float>, positionStride: Int
   ) {
-    let filters = outputs * inputs
     for first in stride(from: 0, to: filters, by: Vector.scalarCount) {
       let count = min(Vector.scalarCount, filters - first)
       let g = loadFilters(weights + 9 * first, count: count)
@@ -14,7 +13,7 @@ extension VectorKernels {
       }
       for i in 0..<8 {
         let y = filterTransform(rows[3 * i], rows[3 * i + 1], rows[3 * i + 2])
-        for j in 0..<8 { store(y[j], to: transformed + (8 * i + j) * filters + first, count: count) }
+        for j in 0..<8 { store(y[j], to: transformed + (8 * i + j) * positionStride + first, count: count) }
       }
     }
   }

@@ -26,10 +26,13 @@ final class Convolution3x3 {
   private let forwardOffsets: AlignedBuffer<Int32>
   private let backwardOffsets: AlignedBuffer<Int32>
 
-  /// - Parameter hasInputGradient: Whether `backward` gives it; there are then as many outputs as inputs.
+  /// - Parameters:
+  ///   - hasInputGradient: Whether `backward` gives it; there are then as many outputs as inputs.
+  ///   - transformedWeights: Nil where Winograd's algorithm does not apply.
   init(
     inputs: Int, outputs: Int, width: Int, weight: ParameterLayout.Entry, bias: ParameterLayout.Entry,
-    hasInputGradient: Bool, workspace: WinogradWorkspace, kernels: any KernelSet, profile: LayerProfile
+    hasInputGradient: Bool, transformedWeights: TransformedWeights.Layer?, workspace: WinogradWorkspace,
+    kernels: any KernelSet, profile: LayerProfile
   ) {
     precondition(inputs == outputs || !hasInputGradient, "one gradient takes the place of the other")
     self.profile = profile
@@ -41,7 +44,8 @@ final class Convolution3x3 {
     weightOffset = weight.offset
     biasOffset = bias.offset
     winograd = WinogradConvolution(
-      inputs: inputs, outputs: outputs, width: width, workspace: workspace, kernels: kernels, profile: profile)
+      inputs: inputs, outputs: outputs, width: width, transformedWeights: transformedWeights, workspace: workspace,
+      kernels: kernels, profile: profile)
     let usesWinograd = winograd != nil
     reversedWeights = FloatBuffer(count: usesWinograd || !hasInputGradient ? 0 : weight.count)
     inputGradient = FloatBuffer(count: usesWinograd || !hasInputGradient ? 0 : bordered(inputs, width))
@@ -108,23 +112,24 @@ final class Convolution3x3 {
     }
   }
 
-  /// Adds the gradients of weights and bias of 16 images to the lane sums and gives that of the input.
+  /// Adds the gradients of weights and bias of 16 images to the lane sums, or to `partGradient`, and gives that of the input.
   ///
   /// - Parameters:
   ///   - gradient: That of the output, which that of the input replaces. Its border is zero or, behind Winograd's pass, not
   ///     read.
   ///   - output: What `forward` gave, where the gradient has yet to pass the activation; nil where it is that of the
   ///     sums already.
+  ///   - partGradient: The canonical part's gradient, as `flush` is given.
   ///   - working: Called every now and then.
   func backward(
     input: UnsafePointer<Float>, gradient: UnsafeMutablePointer<Float>, output: UnsafePointer<Float>?,
-    kernels: any KernelSet, working: () -> Void
+    partGradient: UnsafeMutablePointer<Float>, kernels: any KernelSet, working: () -> Void
   ) {
     profile.weightGradient()
     if let winograd {
       winograd.backward(
-        input: input, gradient: gradient, output: output, biasSums: biasSums.pointer, kernels: kernels,
-        working: working)
+        input: input, gradient: gradient, output: output, biasSums: biasSums.pointer,
+        weightGradient: partGradient + weightOffset, kernels: kernels, working: working)
       return
     }
     defer { working() }

@@ -12,8 +12,8 @@ final class ConvolutionBranch {
   private let droppedImage: FloatBuffer
 
   init(
-    _ architecture: Architecture, layout: ParameterLayout, hasDropout: Bool, secondLevelCache: Int,
-    kernels: any KernelSet, profile: StepProfile?
+    _ architecture: Architecture, layout: ParameterLayout, transformedWeights: TransformedWeights, hasDropout: Bool,
+    secondLevelCache: Int, kernels: any KernelSet, profile: StepProfile?
   ) {
     let width = architecture.spatialWidth
     let plane = (width + 2) * (width + 2) * laneCount
@@ -24,8 +24,8 @@ final class ConvolutionBranch {
     layers = (0..<architecture.convolutionLayers).map { layer in
       MultiScaleLayer(
         layer: layer, inputs: layer == 0 ? architecture.colorCount : architecture.convolutionChannels,
-        architecture: architecture, layout: layout, workspace: workspace, kernels: kernels,
-        profile: profile)
+        architecture: architecture, layout: layout, transformedWeights: transformedWeights, workspace: workspace,
+        kernels: kernels, profile: profile)
     }
     activations = (0..<architecture.convolutionLayers - 1).map { _ in
       FloatBuffer(count: architecture.convolutionChannels * plane)
@@ -66,11 +66,12 @@ final class ConvolutionBranch {
   /// - Parameters:
   ///   - featureGradient: With one scale the gradient before the last layer's activation, else that of the features
   ///     themselves (`MultiScaleLayer.backward`). Each layer's gradient takes its place.
+  ///   - partGradient: The canonical part's gradient, as `flush` is given: wide layers' are added to it at once.
   ///   - dropout, kernels: What `forward` was given.
   ///   - working: Called every now and then: an occasion to look after messages.
   func backward(
-    noisy: UnsafePointer<Float>, featureGradient: UnsafeMutablePointer<Float>, dropout: Dropout? = nil,
-    kernels: any KernelSet, working: () -> Void
+    noisy: UnsafePointer<Float>, featureGradient: UnsafeMutablePointer<Float>,
+    partGradient: UnsafeMutablePointer<Float>, dropout: Dropout? = nil, kernels: any KernelSet, working: () -> Void
   ) {
     for index in layers.indices.reversed() {
       let image = dropout == nil ? noisy : UnsafePointer(droppedImage.pointer)
@@ -78,12 +79,13 @@ final class ConvolutionBranch {
       // The last layer's gradient comes from the upper branch, which has passed the activation.
       let output = index == layers.count - 1 ? nil : UnsafePointer(activations[index].pointer)
       layers[index].backward(
-        input: input, gradient: featureGradient, output: output, kernels: kernels, working: working)
+        input: input, gradient: featureGradient, output: output, partGradient: partGradient, kernels: kernels,
+        working: working)
       guard index > 0 else { continue }
       dropout?.applyGradient(dropped: input, gradient: featureGradient, count: activations[index - 1].count)
     }
   }
 
-  /// Adds the lane sums to the gradient and starts new ones: the end of a canonical part.
+  /// Adds what is still in lane sums to the gradient and starts new ones: the end of a canonical part.
   func flush(into gradient: UnsafeMutablePointer<Float>) { for layer in layers { layer.flush(into: gradient) } }
 }

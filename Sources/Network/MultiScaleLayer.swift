@@ -18,8 +18,8 @@ final class MultiScaleLayer {
   private let hasInputGradient: Bool
 
   init(
-    layer: Int, inputs: Int, architecture: Architecture, layout: ParameterLayout, workspace: WinogradWorkspace,
-    kernels: any KernelSet, profile: StepProfile?
+    layer: Int, inputs: Int, architecture: Architecture, layout: ParameterLayout,
+    transformedWeights: TransformedWeights, workspace: WinogradWorkspace, kernels: any KernelSet, profile: StepProfile?
   ) {
     self.kernels = kernels
     self.inputs = inputs
@@ -33,7 +33,8 @@ final class MultiScaleLayer {
       let name = "conv.\(layer).scale\(scale)"
       return Convolution3x3(
         inputs: inputs, outputs: channels, width: width >> scale, weight: layout.entry("\(name).weight"),
-        bias: layout.entry("\(name).bias"), hasInputGradient: layer > 0, workspace: workspace, kernels: kernels,
+        bias: layout.entry("\(name).bias"), hasInputGradient: layer > 0,
+        transformedWeights: transformedWeights.layer(layer, scale: scale), workspace: workspace, kernels: kernels,
         profile: LayerProfile(
           profile, name, multiplyAdds: (width >> scale) * (width >> scale) * 9 * inputs * channels,
           hasInputGradient: layer > 0))
@@ -90,13 +91,16 @@ final class MultiScaleLayer {
   ///   - input: What `forward` was given.
   ///   - gradient: That of the output, which that of the input replaces.
   ///   - output: What `forward` gave; nil, with one scale, where the gradient has passed the activation already.
+  ///   - partGradient: The canonical part's gradient, as `flush` is given.
   ///   - working: Called every now and then.
   func backward(
     input: UnsafePointer<Float>, gradient: UnsafeMutablePointer<Float>, output: UnsafePointer<Float>?,
-    kernels: any KernelSet, working: () -> Void
+    partGradient: UnsafeMutablePointer<Float>, kernels: any KernelSet, working: () -> Void
   ) {
     guard convolutions.count > 1 else {
-      convolutions[0].backward(input: input, gradient: gradient, output: output, kernels: kernels, working: working)
+      convolutions[0].backward(
+        input: input, gradient: gradient, output: output, partGradient: partGradient, kernels: kernels,
+        working: working)
       return
     }
     let coarsest = convolutions.count - 1
@@ -112,8 +116,8 @@ final class MultiScaleLayer {
     for scale in 0...coarsest {
       let scaleInput = scale == 0 ? input : UnsafePointer(pooledInputs[scale - 1].pointer)
       convolutions[scale].backward(
-        input: scaleInput, gradient: scaleGradient(scale), output: scaleOutputs[scale].pointer, kernels: kernels,
-        working: working)
+        input: scaleInput, gradient: scaleGradient(scale), output: scaleOutputs[scale].pointer,
+        partGradient: partGradient, kernels: kernels, working: working)
     }
     guard hasInputGradient else { return }
     // The gradient of mean pooling spreads a quarter to each pixel, from the coarsest down.

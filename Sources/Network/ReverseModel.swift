@@ -8,6 +8,8 @@ public enum GradientProgress {
   case completed(Range<Int>)
   /// Some work has been done: an occasion to look after messages.
   case working
+  /// What comes next needs all `TransformedWeights`: an occasion to wait for other models' shares.
+  case needsTransformedWeights
 }
 
 /// The network of the reverse process: x_t and t to the readouts m and g, and the gradients of the objective.
@@ -58,6 +60,7 @@ public final class ReverseModel {
   ///   - groupCapacity: Lane groups of the largest minibatch.
   ///   - partCapacity: Its canonical parts.
   ///   - forTraining: Whether `gradient` will be called.
+  ///   - transformedWeights: What it has in common with other models; nil for its own.
   ///   - dropout: Drops inputs of layers in training; nil for none.
   ///   - hidesMessages: Whether the exchange of the dense branch's gradients is to hide behind the last lane group's convolutions
   ///     too. Ranks of one host, which wait for each other there, do without.
@@ -65,7 +68,8 @@ public final class ReverseModel {
   ///   - profile: Where to note times; nil for nowhere.
   public init(
     _ architecture: Architecture, layout: ParameterLayout, kernels: any KernelSet, groupCapacity: Int,
-    partCapacity: Int, forTraining: Bool, dropout: Dropout? = nil, hidesMessages: Bool = false,
+    partCapacity: Int, forTraining: Bool, transformedWeights: TransformedWeights? = nil, dropout: Dropout? = nil,
+    hidesMessages: Bool = false,
     secondLevelCache: Int = CPU.secondLevelCacheBytes, profile: StepProfile? = nil
   ) {
     preparation = SectionProfile(profile, "transformed weights")
@@ -78,8 +82,8 @@ public final class ReverseModel {
     self.kernels = kernels
     halfKernels = KernelChoice.forHalfGroups(kernels)
     convolutions = ConvolutionBranch(
-      architecture, layout: layout, hasDropout: dropout != nil, secondLevelCache: secondLevelCache,
-      kernels: kernels, profile: profile)
+      architecture, layout: layout, transformedWeights: transformedWeights ?? TransformedWeights(architecture),
+      hasDropout: dropout != nil, secondLevelCache: secondLevelCache, kernels: kernels, profile: profile)
     let images = groupCapacity * bordered(architecture.colorCount, architecture.spatialWidth)
     droppedImages = FloatBuffer(count: dropout == nil || !architecture.hasDenseBranch ? 0 : images)
     dense = DenseBranch(
@@ -96,7 +100,7 @@ public final class ReverseModel {
       count: forTraining ? narrowRange.count : 0, parts: forTraining ? partCapacity : 1, kernels: kernels)
   }
 
-  /// Derives what the passes need from new parameters; to be called after every change of them.
+  /// Derives what the passes need from new parameters, of `TransformedWeights` its share; to be called after every change of them.
   public func prepare(_ parameters: FloatBuffer) {
     preparation.begin()
     convolutions.prepare(parameters.pointer)
@@ -127,6 +131,7 @@ public final class ReverseModel {
     } else {
       dense?.forward(parameters.pointer, noisy: batch.noisy.pointer, groups: groups)
     }
+    report(.needsTransformedWeights)
     batch.divergence.fill(0)
     func denseBackward() {
       dense?.backward(
@@ -134,21 +139,22 @@ public final class ReverseModel {
         gradient: gradient, accumulating: accumulating, dropout: dropout, report: report)
     }
     for part in parts {
-      for group in part {
-        trainUpperBranch(group, parameters, batch)
-        let isLast = hidesMessages && group == groups - 1
-        if isLast { denseBackward() }
-        convolutions.backward(
-          noisy: batch.noisy.pointer + group * batch.noisyStride, featureGradient: featureGradient.pointer,
-          dropout: dropout, kernels: kernels(for: group, of: batch)
-        ) { if isLast { report(.working) } }
-      }
       summing.begin()
       partSum.add(count: narrowRange.count) { sums in
-        // Branches address the whole layout; of it only the narrow range is there.
         sums.update(repeating: 0, count: narrowRange.count)
-        convolutions.flush(into: sums - narrowRange.lowerBound)
-        upper.flush(into: sums - narrowRange.lowerBound)
+        // Branches address the whole layout; of it only the narrow range is there.
+        let partGradient = sums - narrowRange.lowerBound
+        for group in part {
+          trainUpperBranch(group, parameters, batch)
+          let isLast = hidesMessages && group == groups - 1
+          if isLast { denseBackward() }
+          convolutions.backward(
+            noisy: batch.noisy.pointer + group * batch.noisyStride, featureGradient: featureGradient.pointer,
+            partGradient: partGradient, dropout: dropout, kernels: kernels(for: group, of: batch)
+          ) { if isLast { report(.working) } }
+        }
+        convolutions.flush(into: partGradient)
+        upper.flush(into: partGradient)
         summing.begin()
       }
     }

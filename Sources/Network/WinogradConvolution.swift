@@ -11,8 +11,7 @@ final class WinogradConvolution {
   private let tiling: WinogradTiling
   private let kernels: any KernelSet
   private let tilesPerStrip: Int
-  /// G g Gᵀ of the weights, [64][outputs][inputs].
-  private let transformedWeights: FloatBuffer
+  private let transformedWeights: TransformedWeights.Layer
   private let workspace: WinogradWorkspace
   /// Sums of the transformed weights' gradient.
   ///
@@ -20,38 +19,39 @@ final class WinogradConvolution {
   /// part. Wide layers transpose their input and sum over lanes at once, [64][outputs][inputs rounded up to 16], over a
   /// lane group: one layer after the other in the same memory, which stays as near as it can.
   private let gradientSums: FloatBuffer
-  /// A wide layer's gradient over a canonical part, [outputs][inputs][3][3].
-  private let wideGradient: FloatBuffer
   /// Of a position.
   private let positionSums: Int
   private let isWide: Bool
   private let profile: LayerProfile
 
-  /// Nil where tiles don't cover the image or there are too few channels to pay for the transforms.
+  /// Whether tiles cover the image and there are enough channels to pay for the transforms.
+  static func applies(inputs: Int, outputs: Int, width: Int) -> Bool {
+    WinogradTiling(width: width) != nil && inputs >= 4 && outputs == inputs
+  }
+
+  /// Nil where it doesn't apply.
   init?(
-    inputs: Int, outputs: Int, width: Int, workspace: WinogradWorkspace, kernels: any KernelSet, profile: LayerProfile
+    inputs: Int, outputs: Int, width: Int, transformedWeights: TransformedWeights.Layer?, workspace: WinogradWorkspace,
+    kernels: any KernelSet, profile: LayerProfile
   ) {
-    guard let tiling = WinogradTiling(width: width), inputs >= 4, outputs == inputs else { return nil }
+    guard let transformedWeights, let tiling = WinogradTiling(width: width) else { return nil }
+    self.transformedWeights = transformedWeights
     self.tiling = tiling
     self.profile = profile
     self.inputs = inputs
     self.outputs = outputs
     self.workspace = workspace
     self.kernels = kernels
-    transformedWeights = FloatBuffer(count: 64 * outputs * inputs)
     isWide = WinogradWorkspace.isWide(channels: outputs)
     positionSums = isWide ? outputs * Self.rowStride(inputs) : WeightGradient.sumCount(outputs: outputs, inputs: inputs)
     gradientSums = isWide ? workspace.wideSums : FloatBuffer(count: 64 * positionSums)
     precondition(gradientSums.count >= 64 * positionSums, "the workspace is made for the widest layer")
-    wideGradient = FloatBuffer(count: isWide ? 9 * outputs * inputs : 0)
     tilesPerStrip = workspace.tilesPerStrip(channels: max(inputs, outputs), tiling: tiling)
   }
 
   fileprivate static func rowStride(_ inputs: Int) -> Int { (inputs + laneCount - 1) / laneCount * laneCount }
 
-  func prepare(weights: UnsafePointer<Float>) {
-    kernels.winogradWeights(weights, outputs: outputs, inputs: inputs, transformed: transformedWeights.pointer)
-  }
+  func prepare(weights: UnsafePointer<Float>) { transformedWeights.prepare(weights, kernels: kernels) }
 
   /// Calls `body` for strip after strip, row by row.
   private func forEachStrip(lanes: Int, _ body: (WinogradStrip) -> Void) {
@@ -66,11 +66,6 @@ final class WinogradConvolution {
             rowCarry: workspace.rowCarry.pointer))
       }
     }
-  }
-
-  /// The weights of a position, [outputs][inputs]; those after the last are there to be prefetched only.
-  private func weights(_ position: Int) -> UnsafePointer<Float> {
-    UnsafePointer(transformedWeights.pointer + position * outputs * inputs)
   }
 
   /// Calls `body` for runs of a strip's positions that as many tiles have: only tiles of six have the last two of a row.
@@ -88,7 +83,7 @@ final class WinogradConvolution {
   ) -> Product {
     let position = run.positions.lowerBound
     var product = Product(
-      weights: weights(position), rowStride: isTransposed ? 1 : self.inputs,
+      weights: transformedWeights.position(position), rowStride: isTransposed ? 1 : self.inputs,
       depthStride: isTransposed ? self.inputs : 1,
       inputs: inputs + position * memory.positionStride, offsets: memory.offsets, columnStride: memory.lanes,
       outputs: outputs + position * memory.positionStride, outputRowStride: memory.channelStride,
@@ -97,7 +92,7 @@ final class WinogradConvolution {
     product.batch = StridedBatch(
       count: run.positions.count, leftStride: self.outputs * self.inputs, inputStride: memory.positionStride,
       resultStride: memory.positionStride)
-    product.prefetched = weights(position + 1)
+    product.prefetched = transformedWeights.position(position + 1)
     product.prefetchedFloats = self.outputs * self.inputs
     return product
   }
@@ -126,10 +121,12 @@ final class WinogradConvolution {
   ///     without meaning.
   ///   - output: What `forward` gave, where the gradient has yet to pass the activation; nil where it has.
   ///   - biasSums: [outputs][16]; the bias's gradient is added.
+  ///   - weightGradient: A wide layer's is added here, [outputs][inputs][3][3].
   ///   - working: Called every now and then.
   func backward(
     input: UnsafePointer<Float>, gradient: UnsafeMutablePointer<Float>, output: UnsafePointer<Float>?,
-    biasSums: UnsafeMutablePointer<Float>, kernels: any KernelSet, working: () -> Void
+    biasSums: UnsafeMutablePointer<Float>, weightGradient: UnsafeMutablePointer<Float>, kernels: any KernelSet,
+    working: () -> Void
   ) {
     let tiles = workspace.inputTiles.pointer
     let gradients = workspace.outputTiles.pointer
@@ -157,7 +154,7 @@ final class WinogradConvolution {
     profile.weightGradient()
     self.kernels.winogradWeightsAdjoint(
       gradientSums.pointer, positionStride: positionSums, outputStride: Self.rowStride(inputs), outputs: outputs,
-      inputs: inputs, gradient: wideGradient.pointer)
+      inputs: inputs, gradient: weightGradient)
     gradientSums.fill(0)
   }
 
@@ -201,13 +198,9 @@ final class WinogradConvolution {
     }
   }
 
-  /// Adds the sums to the weights' gradient and starts new ones.
+  /// Adds a narrow layer's sums to the weights' gradient and starts new ones.
   func flush(into weightGradient: UnsafeMutablePointer<Float>) {
-    guard !isWide else {
-      kernels.addArray(wideGradient.pointer, into: weightGradient, count: wideGradient.count)
-      wideGradient.fill(0)
-      return
-    }
+    guard !isWide else { return }
     let count = 64 * outputs * inputs
     let sums = workspace.outputTiles.pointer
     precondition(workspace.outputTiles.count >= count, "the workspace is too small for a narrow layer's sums")

@@ -100,6 +100,12 @@ final class GradientExchange {
     try reducer.waitForPlace(of: bucket)
   }
 
+  /// Waits for what other ranks compute for this one, which counts as exposed communication.
+  func wait(_ body: () throws(CollectiveError) -> Void) throws(CollectiveError) {
+    communication.begin()
+    try reducer.time.addExposed(body)
+  }
+
   /// Starts the exchange of a bucket that is complete.
   func begin(bucket: Int) throws(CollectiveError) {
     communication.begin()

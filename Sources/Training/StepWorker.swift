@@ -28,11 +28,12 @@ final class StepWorker {
   /// - Parameters:
   ///   - number: The thread's, over all ranks.
   ///   - count: All ranks' threads.
-  ///   - hidesMessages: As for `ReverseModel`; the same on all ranks.
+  ///   - transformedWeights, hidesMessages: As for `ReverseModel`.
   init(
     _ number: Int, of count: Int, recipe: TrainingStep.Recipe, dataset: ImageDataset, standardization: Standardization,
-    schedule: NoiseSchedule, architecture: Architecture, layout: ParameterLayout, hidesMessages: Bool = false,
-    kernels: any KernelSet, profile: StepProfile?
+    schedule: NoiseSchedule, architecture: Architecture, layout: ParameterLayout,
+    transformedWeights: TransformedWeights? = nil, hidesMessages: Bool = false, kernels: any KernelSet,
+    profile: StepProfile?
   ) {
     self.recipe = recipe
     self.dataset = dataset
@@ -52,14 +53,15 @@ final class StepWorker {
     dropout = Dropout(rate: recipe.dropoutRate, seed: recipe.seed, architecture: architecture, kernels: kernels)
     model = ReverseModel(
       architecture, layout: layout, kernels: kernels, groupCapacity: capacity, partCapacity: fullShare.parts.count,
-      forTraining: true, dropout: dropout, hidesMessages: hidesMessages, profile: profile)
+      forTraining: true, transformedWeights: transformedWeights, dropout: dropout, hidesMessages: hidesMessages,
+      profile: profile)
     times = AlignedBuffer(count: recipe.batchSize)
   }
 
   /// Computes this thread's gradient.
   ///
   /// - Parameters:
-  ///   - parameters: The model's, which it `prepare`s for.
+  ///   - parameters: The model's, which it has been prepared for.
   ///   - step, positions, order: As for `TrainingStep.take`.
   ///   - report: Told of every range that is complete, and every now and then.
   /// - Returns: This thread's part of the minibatch's J, in bits/pixel.
@@ -67,7 +69,6 @@ final class StepWorker {
     _ parameters: FloatBuffer, step: Int, positions: Range<Int>, order: [Int32], into gradient: some GradientStorage,
     report: (GradientProgress) -> Void
   ) -> Double {
-    model.prepare(parameters)
     let share = positions.count == recipe.batchSize ? fullShare : lastShare
     let draws = model.architecture.timesPerMinibatch
     var objective = 0.0
@@ -78,7 +79,8 @@ final class StepWorker {
       model.gradient(parameters, batch: batch, parts: share.parts, gradient: gradient, accumulating: draw > 0) {
         progress in
         // Only the last draw's additions complete a range.
-        if draw == draws - 1 { report(progress) }
+        if case .completed = progress, draw < draws - 1 { return }
+        report(progress)
       }
       objective += objectiveSum(share) / Double(positions.count * draws)
     }

@@ -10,12 +10,17 @@ final class ThreadGradient: GradientStorage {
   private let buckets: [Range<Int>]
   private let threadSum: ThreadSum
   private let exchange: GradientExchange
+  private let weightSharing: WeightSharing?
   /// Where the bucket lies that is being computed.
   private var current: UnsafeMutablePointer<Float>?
   /// What kept this rank from exchanging, if anything has: nothing is exchanged afterwards.
   private(set) var failure: CollectiveError?
 
-  init(thread: Int, buckets: [Range<Int>], threadSum: ThreadSum, exchange: GradientExchange) {
+  init(
+    thread: Int, buckets: [Range<Int>], threadSum: ThreadSum, exchange: GradientExchange,
+    weightSharing: WeightSharing?
+  ) {
+    self.weightSharing = weightSharing
     self.thread = thread
     self.buckets = buckets
     self.threadSum = threadSum
@@ -30,7 +35,8 @@ final class ThreadGradient: GradientStorage {
     return place
   }
 
-  /// Hands over what is complete, and now and then moves the exchange on; only the first thread talks to other ranks.
+  /// Hands over what is complete, waits for what the computation needs of other workers, and now and then moves the exchange on;
+  /// only the first thread talks to other ranks.
   func report(_ progress: GradientProgress) {
     switch progress {
     case .completed(let range):
@@ -39,6 +45,15 @@ final class ThreadGradient: GradientStorage {
       threadSum.complete(bucket, at: current, thread: thread) { poll() }
       if thread == 0 { tryUnlessFailed { () throws(CollectiveError) in try exchange.begin(bucket: bucket) } }
     case .working: poll()
+    case .needsTransformedWeights:
+      guard let weightSharing else { return }
+      tryUnlessFailed { () throws(CollectiveError) in
+        if thread == 0 {
+          try exchange.wait { () throws(CollectiveError) in try weightSharing.wait(thread: thread) }
+        } else {
+          try weightSharing.wait(thread: thread)
+        }
+      }
     }
   }
 

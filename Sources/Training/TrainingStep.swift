@@ -57,6 +57,8 @@ public final class TrainingStep {
   private let team: ThreadTeam
   /// Those of this rank's threads.
   private let workers: [StepWorker]
+  /// Nil where there is one worker only.
+  private let weightSharing: WeightSharing?
   private let objectives: AlignedBuffer<Double>
   private let threadSum: ThreadSum
   private let exchange: GradientExchange
@@ -94,11 +96,14 @@ public final class TrainingStep {
     self.parameters = parameters
     team = ThreadTeam(count: threads)
     let sendsMessages = communicator.rankCount > block?.ranks.count ?? 1
+    let weightSharing = try WeightSharing(architecture, block: block, threads: threads)
+    self.weightSharing = weightSharing
     let workers = (0..<threads).map { thread in
       StepWorker(
         communicator.rank * threads + thread, of: communicator.rankCount * threads, recipe: recipe, dataset: dataset,
         standardization: standardization, schedule: schedule, architecture: architecture, layout: layout,
-        hidesMessages: sendsMessages, kernels: kernels, profile: thread == 0 ? profile : nil)
+        transformedWeights: weightSharing?.weights(thread: thread), hidesMessages: sendsMessages, kernels: kernels,
+        profile: thread == 0 ? profile : nil)
     }
     self.workers = workers
     objectives = AlignedBuffer(count: threads)
@@ -113,7 +118,8 @@ public final class TrainingStep {
     self.exchange = exchange
     self.threadSum = threadSum
     gradients = (0..<threads).map { thread in
-      ThreadGradient(thread: thread, buckets: buckets, threadSum: threadSum, exchange: exchange)
+      ThreadGradient(
+        thread: thread, buckets: buckets, threadSum: threadSum, exchange: exchange, weightSharing: weightSharing)
     }
   }
 
@@ -152,11 +158,14 @@ public final class TrainingStep {
     let start = ContinuousClock.now
     let exposedBefore = exchange.time.exposed
     team.run { thread in
+      workers[thread].model.prepare(parameters)
+      weightSharing?.complete(thread: thread)
       objectives[thread] = workers[thread].gradient(
         parameters, step: step, positions: positions, order: order, into: gradients[thread]
       ) { progress in gradients[thread].report(progress) }
     }
     threadSum.endStep()
+    weightSharing?.endStep()
     if let failure = gradients[0].failure { throw failure }
     // A rank that is ahead of its host's others may have waited for them before its gradient was complete.
     let computeSeconds = start.duration(to: .now).seconds - (exchange.time.exposed - exposedBefore)

@@ -64,7 +64,8 @@ import Testing
     let weights = randomBuffer(outputs * inputs * 9, seed: 2)
     let bias = randomBuffer(outputs, seed: 3)
     let transformed = FloatBuffer(count: 64 * outputs * inputs)
-    kernels.winogradWeights(weights.pointer, outputs: outputs, inputs: inputs, transformed: transformed.pointer)
+    kernels.winogradWeights(
+      weights.pointer, count: outputs * inputs, transformed: transformed.pointer, positionStride: outputs * inputs)
     let result = FloatBuffer(count: outputs * side * side * laneCount)
     let scratch = scratch()
     for row in 0..<(try tiling()).count {
@@ -186,7 +187,7 @@ import Testing
     let kernels = try kernelSet(name)
     let weights = randomBuffer(6 * 9, seed: 30)
     let transformed = FloatBuffer(count: 64 * 6)
-    kernels.winogradWeights(weights.pointer, outputs: 3, inputs: 2, transformed: transformed.pointer)
+    kernels.winogradWeights(weights.pointer, count: 6, transformed: transformed.pointer, positionStride: 6)
     let y = randomBuffer(64 * 6, seed: 31)
     let gradient = FloatBuffer(count: 6 * 9)
     kernels.winogradWeightsAdjoint(

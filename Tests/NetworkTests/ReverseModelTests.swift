@@ -32,7 +32,8 @@ import Testing
   /// J and gradient by the library's network, the images in lane groups and canonical parts.
   private func gradient(
     of example: ReferenceCase, kernels: any KernelSet, parts: [Range<Int>], passes: Int = 1,
-    wholeGroups: Bool = false, hidesMessages: Bool = false, secondLevelCache: Int = CPU.secondLevelCacheBytes
+    wholeGroups: Bool = false, hidesMessages: Bool = false, weightShares: Int = 1,
+    secondLevelCache: Int = CPU.secondLevelCacheBytes
   ) -> ObjectiveGradient {
     let architecture = example.model.architecture
     let layout = ParameterLayout(architecture)
@@ -41,11 +42,17 @@ import Testing
       firstStepBeta: architecture.firstStepBeta)
     let batch = diffusedBatch(example, schedule: schedule, kernels: kernels)
     if wholeGroups { batch.imageCounts.fill(laneCount) }
-    let model = ReverseModel(
-      architecture, layout: layout, kernels: kernels, groupCapacity: batch.groupCapacity, partCapacity: parts.count,
-      forTraining: true, hidesMessages: hidesMessages, secondLevelCache: secondLevelCache)
+    let weights = FloatBuffer(count: TransformedWeights.count(architecture))
+    let models = (0..<weightShares).map { share in
+      ReverseModel(
+        architecture, layout: layout, kernels: kernels, groupCapacity: batch.groupCapacity, partCapacity: parts.count,
+        forTraining: true,
+        transformedWeights: TransformedWeights(architecture, memory: weights, share: share, of: weightShares),
+        hidesMessages: hidesMessages, secondLevelCache: secondLevelCache)
+    }
+    let model = models[0]
     let parameters = layout.buffer(example.model.parameters)
-    model.prepare(parameters)
+    for model in models { model.prepare(parameters) }
     let gradient = FloatBuffer(count: layout.count)
     for pass in 0..<passes {
       var completed: [Range<Int>] = []
@@ -153,6 +160,16 @@ import Testing
     let results = [false, true].map {
       gradient(of: example, kernels: kernels, parts: parts, hidesMessages: $0)
     }
+    expectSameBits(results)
+  }
+
+  @Test(
+    "models that transform shares of the weights for each other give the same bits", arguments: architectures + wide)
+  func sharedWeights(_ architecture: Architecture) throws {
+    let example = ReferenceCase(architecture, imageCount: 5)
+    let kernels = try KernelChoice.kernels(requested: nil)
+    // More shares than a narrow layer has vectors, too.
+    let results = [1, 3, 64].map { gradient(of: example, kernels: kernels, parts: [0..<1], weightShares: $0) }
     expectSameBits(results)
   }
 

@@ -62,6 +62,7 @@ import Testing
   ) -> (objective: Double, gradient: [Double]) {
     let gradient = worker.model.layout.parameterBuffer()
     let order = (0..<batchSize).map { Int32(($0 * 7) % batchSize) }
+    worker.model.prepare(parameters)
     let objective = worker.gradient(parameters, step: step, positions: 0..<batchSize, order: order, into: gradient) {
       _ in
     }
