@@ -54,6 +54,14 @@ public protocol KernelSet: Sendable {
   /// images = B v Bᵀ of every tile of a strip, the adjoint of `winogradInput`; strips come in order, row by row.
   func winogradInputAdjoint(
     _ transformed: UnsafePointer<Float>, channels: Int, strip: WinogradStrip, images: UnsafeMutablePointer<Float>)
+  /// transformed = Bᵀ x B of tiles of one image, [64][channels][tiles]; `scratch` has `PlanarTiles.scratchCount` floats.
+  func winogradInput(
+    _ image: UnsafePointer<Float>, channels: Int, tiles: PlanarTiles, transformed: UnsafeMutablePointer<Float>,
+    scratch: UnsafeMutablePointer<Float>)
+  /// image = leakyReLU(Aᵀ m A + bias) of tiles of one image; `scratch` has `PlanarTiles.scratchCount` floats.
+  func winogradOutput(
+    _ products: UnsafePointer<Float>, channels: Int, tiles: PlanarTiles, bias: UnsafePointer<Float>,
+    image: UnsafeMutablePointer<Float>, scratch: UnsafeMutablePointer<Float>)
   /// transformed[position][filter] = G g Gᵀ of filters [count][3][3], positions `positionStride` apart.
   func winogradWeights(
     _ weights: UnsafePointer<Float>, count: Int, transformed: UnsafeMutablePointer<Float>, positionStride: Int)

@@ -76,6 +76,23 @@ public struct WinogradStrip {
     self.rowCarry = rowCarry
   }
 
+  /// One tile by itself, without a border, its rows 8 pixels apart.
+  ///
+  /// - Parameter scratch: 8·8·16 floats.
+  public init(isTall: Bool, isWide: Bool, scratch: UnsafeMutablePointer<Float>) {
+    rowStride = 8 * laneCount
+    planeStride = 0
+    firstRow = 0
+    firstColumn = 0
+    self.isTall = isTall
+    sixes = isWide ? 1 : 0
+    fours = isWide ? 0 : 1
+    self.scratch = scratch
+    // The input's adjoint is not asked of it.
+    columnCarry = scratch
+    rowCarry = scratch
+  }
+
   /// All tiles.
   public var tiles: Int { sixes + fours }
   /// Columns of pixels.

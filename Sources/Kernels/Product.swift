@@ -238,6 +238,10 @@ private func productRows<let vectors: Int, let lanes: Int>(
     // Six fit too where nothing is left over by five.
     if vectors == 2 && rows.count % 5 != 0 { compute(TileHeight<6>(), isRest: false) }
   #endif
+  #if VECTOR_WIDTH_16
+    // Five sums would wait for one another: two multiplications begin in each cycle, and each takes four.
+    if vectors == 1 && product.depth >= deep { compute(TileHeight<8>(), isRest: false) }
+  #endif
   #if VECTOR_WIDTH_16 || VECTOR_WIDTH_8
     if vectors < wideTile { compute(TileHeight<5>(), isRest: false) }
     compute(TileHeight<4>(), isRest: vectors < wideTile)

@@ -209,6 +209,21 @@ extension Product {
         lines = line
       }
       var weights = tileWeights
+      if rows == 8 {
+        // An address each, of which none waits for another.
+        var rowWeights = InlineArray<rows, UnsafePointer<Float>>(repeating: tileWeights)
+        for r in 0..<rows { rowWeights[r] = cvector_address(tileWeights + r * weightRowStride) }
+        var term = 0
+        for k in depth.lowerBound + 1..<depth.upperBound {
+          term += weightDepthStride
+          let input = input(k)
+          for r in 0..<rows {
+            let weight = Vector(repeating: rowWeights[r][term])
+            for v in 0..<vectors { sums[r][v] = multiplyAdd(sums[r][v], input[v], weight) }
+          }
+        }
+        return
+      }
       for k in depth.lowerBound + 1..<depth.upperBound {
         weights += weightDepthStride
         let input = input(k)

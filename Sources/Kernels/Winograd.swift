@@ -74,7 +74,7 @@ extension VectorKernels {
 
   /// Transforms every vector of every tile of a strip.
   @inline(__always)
-  private func transform<Transform: TileTransform>(_ transform: Transform, channels: Int, strip: WinogradStrip) {
+  func transform<Transform: TileTransform>(_ transform: Transform, channels: Int, strip: WinogradStrip) {
     #if VECTOR_WIDTH_16
       if lanes < laneCount {
         if strip.isTall {

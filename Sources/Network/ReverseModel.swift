@@ -30,6 +30,8 @@ public final class ReverseModel {
   private let convolutions: ConvolutionBranch
   private let dense: DenseBranch?
   private let upper: UpperBranch
+  /// For few images; nil in training, and where it does not apply.
+  private let planar: PlanarPass?
   /// The concatenated features of a lane group, bordered [upper inputs][W + 2][W + 2][16].
   private let features: FloatBuffer
   /// Their gradient, which takes their place where nothing is dropped.
@@ -81,15 +83,23 @@ public final class ReverseModel {
     self.layout = layout
     self.kernels = kernels
     halfKernels = KernelChoice.forHalfGroups(kernels)
+    let transformedWeights = transformedWeights ?? TransformedWeights(architecture)
     convolutions = ConvolutionBranch(
-      architecture, layout: layout, transformedWeights: transformedWeights ?? TransformedWeights(architecture),
+      architecture, layout: layout, transformedWeights: transformedWeights,
       hasDropout: dropout != nil, secondLevelCache: secondLevelCache, kernels: kernels, profile: profile)
     let images = groupCapacity * bordered(architecture.colorCount, architecture.spatialWidth)
     droppedImages = FloatBuffer(count: dropout == nil || !architecture.hasDenseBranch ? 0 : images)
     dense = DenseBranch(
       architecture, layout: layout, groupCapacity: groupCapacity, partCapacity: partCapacity, forTraining: forTraining,
       kernels: kernels, profile: profile)
-    upper = UpperBranch(architecture, layout: layout, kernels: kernels, profile: profile)
+    let upper = UpperBranch(architecture, layout: layout, kernels: kernels, profile: profile)
+    self.upper = upper
+    planar =
+      forTraining
+      ? nil
+      : PlanarPass(
+        architecture, layout: layout, transformedWeights: transformedWeights, upper: upper,
+        isAlone: groupCapacity == 1, kernels: kernels)
     features = FloatBuffer(count: bordered(architecture.upperInputs, architecture.spatialWidth))
     // Masks of dropout are read off the features once their gradient is there.
     featureGradient = dropout == nil ? features : FloatBuffer(count: features.count)
@@ -105,6 +115,7 @@ public final class ReverseModel {
     preparation.begin()
     convolutions.prepare(parameters.pointer)
     upper.prepare(parameters.pointer)
+    planar?.prepare()
   }
 
   /// Computes the objective and its gradient for a rank's part of a minibatch.
@@ -240,15 +251,25 @@ public final class ReverseModel {
   public func readouts(_ parameters: FloatBuffer, batch: DiffusedBatch, groups: Int, into readouts: FloatBuffer) {
     let stride = 2 * batch.targetStride
     precondition(groups <= batch.groupCapacity && readouts.count >= groups * stride, "buffers are too small")
-    dense?.forward(parameters.pointer, noisy: batch.noisy.pointer, groups: groups)
+    func isPlanar(_ group: Int) -> Bool { planar != nil && batch.imageCounts[group] <= PlanarPass.mostImages }
+    let hasPlanarDense = planar?.hasDenseBranch == true && isPlanar(0)
+    if !hasPlanarDense { dense?.forward(parameters.pointer, noisy: batch.noisy.pointer, groups: groups) }
     for group in 0..<groups {
+      let noisy = batch.noisy.pointer + group * batch.noisyStride
+      let readouts = readouts.pointer + group * stride
       let kernels = kernels(for: group, of: batch)
-      computeFeatures(group, parameters, batch.noisy.pointer + group * batch.noisyStride, nil, kernels)
       // Lanes that are not computed read zero.
-      if kernels.lanes < laneCount { (readouts.pointer + group * stride).update(repeating: 0, count: stride) }
-      upper.forward(
-        parameters.pointer, features: features.pointer, basis: batch.basis(group),
-        readouts: readouts.pointer + group * stride, kernels: kernels)
+      if kernels.lanes < laneCount || isPlanar(group) { readouts.update(repeating: 0, count: stride) }
+      if let planar, isPlanar(group) {
+        planar.readouts(
+          parameters.pointer, images: batch.imageCounts[group], noisy: noisy,
+          dense: hasPlanarDense ? nil : dense?.output(group: group), basis: batch.basis(group), into: readouts)
+      } else {
+        computeFeatures(group, parameters, noisy, nil, kernels)
+        upper.forward(
+          parameters.pointer, features: features.pointer, basis: batch.basis(group), readouts: readouts,
+          kernels: kernels)
+      }
     }
   }
 }

@@ -121,38 +121,74 @@ final class UpperBranch {
     profiles[hidden.count].forward()
     readout.combine(parameters, basis: basis)
     for y in 0..<width {
-      forwardRow(parameters, features, y, readouts: readouts + y * pixels, stride: width * pixels, kernels: kernels)
+      forwardRow(
+        parameters, FeatureRow(first: features + interior(y), offsets: featureOffsets.pointer, columns: width, y: y),
+        readouts: readouts + y * pixels, stride: width * pixels, kernels: kernels)
     }
   }
 
+  /// Computes the readouts of one image's pixels, 16 to a vector.
+  ///
+  /// - Parameters:
+  ///   - planar: The features' first vector.
+  ///   - offsets: Where each feature's is.
+  ///   - vectors: How many follow one another.
+  ///   - basis: The image's y_t in every lane, [nb][16].
+  ///   - readouts: Receives the first readout's vectors; each readout's are `stride` floats behind the one's before.
+  func forward(
+    _ parameters: UnsafePointer<Float>, planar: UnsafePointer<Float>, offsets: UnsafePointer<Int32>, vectors: Int,
+    basis: UnsafePointer<Float>, readouts: UnsafeMutablePointer<Float>, stride: Int
+  ) {
+    profiles[hidden.count].forward()
+    readout.combine(parameters, basis: basis)
+    for (y, first) in Swift.stride(from: 0, to: vectors, by: width).enumerated() {
+      let row = FeatureRow(
+        first: planar + first * laneCount, offsets: offsets, columns: min(width, vectors - first), y: y)
+      forwardRow(parameters, row, readouts: readouts + first * laneCount, stride: stride, kernels: kernels)
+    }
+  }
+
+  /// As many vectors of each feature as fit the rows of hidden layers.
+  private struct FeatureRow {
+    let first: UnsafePointer<Float>
+    /// Where each feature's are.
+    let offsets: UnsafePointer<Int32>
+    let columns: Int
+    /// Its number.
+    let y: Int
+  }
+
   private func forwardRow(
-    _ parameters: UnsafePointer<Float>, _ features: UnsafePointer<Float>, _ y: Int,
-    readouts: UnsafeMutablePointer<Float>, stride: Int,
+    _ parameters: UnsafePointer<Float>, _ row: FeatureRow, readouts: UnsafeMutablePointer<Float>, stride: Int,
     dropout: (masks: Dropout, indices: UnsafePointer<UInt32>)? = nil, kernels: any KernelSet
   ) {
+    func input(_ layer: Int) -> (UnsafePointer<Float>, UnsafePointer<Int32>) {
+      layer == 0
+        ? (row.first, row.offsets) : (UnsafePointer(hidden[layer - 1].pointer), UnsafePointer(rowOffsets.pointer))
+    }
     for layer in hidden.indices {
       profiles[layer].forward()
-      let (inputs, offsets) = input(layer, features, y)
+      let (inputs, offsets) = input(layer)
       kernels.product(
         Product(
           weights: layerWeights(layer, parameters), rowStride: widths[layer], depthStride: 1,
           inputs: inputs, offsets: offsets, columnStride: laneCount,
           outputs: hidden[layer].pointer, outputRowStride: pixels, outputColumnStride: laneCount,
-          rows: widths[layer + 1], depth: widths[layer], columns: width,
+          rows: widths[layer + 1], depth: widths[layer], columns: row.columns,
           epilogue: .biasLeakyReLU(parameters + biases[layer].offset)))
       if let dropout {
         dropout.masks.apply(
-          hidden[layer].pointer, elements: widths[layer + 1] * width, site: .denseUpper(layer + 1, row: y),
+          hidden[layer].pointer, elements: widths[layer + 1] * width, site: .denseUpper(layer + 1, row: row.y),
           indices: dropout.indices)
       }
     }
     profiles[hidden.count].forward()
-    let (inputs, offsets) = input(hidden.count, features, y)
+    let (inputs, offsets) = input(hidden.count)
     kernels.laneProduct(
       LaneProduct(
         weights: readout.laneWeights.pointer, rowStride: readout.inputs * laneCount, depthStride: laneCount,
         inputs: inputs, offsets: offsets, outputs: readouts, outputRowStride: stride,
-        rows: readout.outputs, depth: readout.inputs, columns: width, laneBias: readout.laneBias.pointer))
+        rows: readout.outputs, depth: readout.inputs, columns: row.columns, laneBias: readout.laneBias.pointer))
   }
 
   /// Computes the objective of 16 images and all gradients behind it.
@@ -178,7 +214,8 @@ final class UpperBranch {
       guard let rowSums = rowDivergence.baseAddress else { return }
       for y in 0..<width {
         forwardRow(
-          parameters, features, y, readouts: readoutRow.pointer, stride: pixels, dropout: dropout, kernels: kernels)
+          parameters, FeatureRow(first: features + interior(y), offsets: featureOffsets.pointer, columns: width, y: y),
+          readouts: readoutRow.pointer, stride: pixels, dropout: dropout, kernels: kernels)
         objectiveProfile.begin()
         rowSums.update(repeating: 0, count: laneCount)
         for color in 0..<colors {

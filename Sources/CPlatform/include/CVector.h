@@ -43,6 +43,12 @@ CVECTOR_IN_ORDER(16)
 #endif
 #undef CVECTOR_IN_ORDER
 
+// The same address, of which LLVM no longer knows what it is made of: it would compute each from the one before, over and over.
+static inline __attribute__((always_inline)) const float *_Nonnull cvector_address(const float *_Nonnull address) {
+  __asm__("" : "+r"(address));
+  return address;
+}
+
 // The larger of each two elements; Swift's comparison and replacement are an instruction more.
 static inline __attribute__((always_inline)) cvector_4 cvector_larger_4(cvector_4 a, cvector_4 b) { return a > b ? a : b; }
 static inline __attribute__((always_inline)) cvector_8 cvector_larger_8(cvector_8 a, cvector_8 b) { return a > b ? a : b; }

@@ -1,0 +1,179 @@
+import KernelInterface
+import Tensors
+
+/// The convolutional and upper branches of one image at a time, forward: for a lane group with few images.
+///
+/// Lanes are an image's pixels and tiles, so a single image costs a tenth of a lane group, not half of it. The image is planar,
+/// bordered [channels][W + 2][W + 2]; per-pixel layers run over a plane's rows with their borders, in one go. The bits are those
+/// of the image's lane. Where there is one lane group only, the dense branch is computed here too (`PlanarDense`).
+final class PlanarPass {
+  /// Images of a lane group up to which this is faster than half of its lanes are.
+  static let mostImages = 4
+
+  private let width: Int
+  private let colors: Int
+  private let denseOutputs: Int
+  private let dense: PlanarDense?
+  private let kernels: any KernelSet
+  private let upper: UpperBranch
+  private let firstWeight: ParameterLayout.Entry
+  private let firstBias: ParameterLayout.Entry
+  private let firstOffsets: AlignedBuffer<Int32>
+  private let channels: Int
+  private let layers: [PlanarConvolution]
+  private let image: FloatBuffer
+  /// The output of every other layer but the last.
+  private let activations: [FloatBuffer]
+  /// The last layer's output, then the dense branch's.
+  private let features: FloatBuffer
+  private let featureOffsets: AlignedBuffer<Int32>
+  /// y_t of the image in every lane, [nb][16].
+  private let basis: FloatBuffer
+  /// [2·C][(W + 2)²].
+  private let readouts: FloatBuffer
+
+  /// Nil where an architecture has scales, or layers that Winograd's algorithm does not apply to.
+  ///
+  /// - Parameter isAlone: Whether there is never more than one lane group, so that none shares the reading of dense weights.
+  init?(
+    _ architecture: Architecture, layout: ParameterLayout, transformedWeights: TransformedWeights, upper: UpperBranch,
+    isAlone: Bool, kernels: any KernelSet
+  ) {
+    let width = architecture.spatialWidth
+    let channels = architecture.convolutionChannels
+    // A vector that begins in the last row of pixels ends in the border below.
+    guard architecture.scaleCount == 1, width + 2 > laneCount, let tiling = WinogradTiling(width: width) else {
+      return nil
+    }
+    let memory = PlanarConvolution.Memory(channels: channels, tiling: tiling)
+    var layers: [PlanarConvolution] = []
+    for layer in 1..<max(1, architecture.convolutionLayers) {
+      guard let weights = transformedWeights.layer(layer, scale: 0) else { return nil }
+      layers.append(
+        PlanarConvolution(
+          channels: channels, tiling: tiling, bias: layout.entry("conv.\(layer).scale0.bias").offset,
+          transformedWeights: weights, memory: memory, kernels: kernels))
+    }
+    self.layers = layers
+    self.width = width
+    self.channels = channels
+    self.kernels = kernels
+    self.upper = upper
+    colors = architecture.colorCount
+    dense =
+      isAlone
+      ? PlanarDense(architecture, layout: layout, capacity: Self.mostImages, kernels: kernels) : nil
+    denseOutputs = architecture.hasDenseBranch ? architecture.denseLowerOutputs : 0
+    firstWeight = layout.entry("conv.0.scale0.weight")
+    firstBias = layout.entry("conv.0.scale0.bias")
+    let plane = (width + 2) * (width + 2)
+    firstOffsets = AlignedBuffer(count: architecture.colorCount * 9)
+    for index in 0..<firstOffsets.count {
+      firstOffsets[index] = Int32(index / 9 * plane + index % 9 / 3 * (width + 2) + index % 3)
+    }
+    // Vectors may reach a little further than the last plane.
+    func planes(_ count: Int) -> FloatBuffer { FloatBuffer(count: count * plane + 2 * laneCount) }
+    image = planes(architecture.colorCount)
+    activations = (0..<min(2, architecture.convolutionLayers - 1)).map { _ in planes(channels) }
+    features = planes(architecture.upperInputs)
+    featureOffsets = AlignedBuffer(count: architecture.upperInputs)
+    for channel in 0..<featureOffsets.count { featureOffsets[channel] = Int32(channel * plane) }
+    basis = FloatBuffer(count: architecture.temporalBasisCount * laneCount)
+    readouts = planes(2 * architecture.colorCount)
+  }
+
+  /// Floats of a plane.
+  private var plane: Int { (width + 2) * (width + 2) }
+  /// From a plane's start to its first pixel.
+  private var interior: Int { width + 3 }
+  /// Vectors from the first pixel to the last, borders between rows included.
+  private var vectors: Int { (width * (width + 2) - 2 + laneCount - 1) / laneCount }
+
+  /// Whether it computes the dense branch.
+  var hasDenseBranch: Bool { dense != nil }
+
+  /// Forgets what it has derived from the parameters: there are new ones.
+  func prepare() { dense?.prepare() }
+
+  /// Computes the readouts m and g of the first images of a lane group.
+  ///
+  /// - Parameters:
+  ///   - images: How many, at most `mostImages`.
+  ///   - noisy: x_t, bordered [C][W + 2][W + 2][16].
+  ///   - lanes: The dense branch's output, [H·W][outputs][16]; nil where it has to be computed here, or there is none.
+  ///   - basis: y_t of every lane, [nb][16].
+  ///   - results: Receives the images' lanes of [2·C][H·W][16].
+  func readouts(
+    _ parameters: UnsafePointer<Float>, images: Int, noisy: UnsafePointer<Float>, dense lanes: UnsafePointer<Float>?,
+    basis: UnsafePointer<Float>, into results: UnsafeMutablePointer<Float>
+  ) {
+    let rows = lanes == nil ? dense?.forward(parameters, noisy: noisy, images: images) : nil
+    for image in 0..<images {
+      convolve(parameters, noisy: noisy + image)
+      if let lanes {
+        copyDense(lanes + image, stride: laneCount)
+      } else if let rows {
+        copyDense(rows.outputs + image * rows.stride, stride: 1)
+      }
+      readOut(parameters, basis: basis + image, into: results + image)
+    }
+  }
+
+  /// Copies the dense branch's values of an image, [H·W][outputs], `stride` floats apart, behind the convolutions' features.
+  private func copyDense(_ values: UnsafePointer<Float>, stride: Int) {
+    for output in 0..<denseOutputs {
+      let target = features.pointer + (channels + output) * plane + interior
+      for pixel in 0..<width * width {
+        target[pixel / width * (width + 2) + pixel % width] = values[(pixel * denseOutputs + output) * stride]
+      }
+    }
+  }
+
+  /// Computes a lane of the readouts from the features.
+  private func readOut(
+    _ parameters: UnsafePointer<Float>, basis lane: UnsafePointer<Float>, into results: UnsafeMutablePointer<Float>
+  ) {
+    for index in 0..<basis.count { basis.pointer[index] = lane[index / laneCount * laneCount] }
+    upper.forward(
+      parameters, planar: UnsafePointer(features.pointer + interior), offsets: featureOffsets.pointer,
+      vectors: vectors, basis: basis.pointer, readouts: readouts.pointer + interior, stride: plane)
+    for readout in 0..<2 * colors {
+      let source = readouts.pointer + readout * plane + interior
+      let target = results + readout * width * width * laneCount
+      for pixel in 0..<width * width {
+        target[pixel * laneCount] = source[pixel / width * (width + 2) + pixel % width]
+      }
+    }
+  }
+
+  /// Computes the convolutions' features of the image in a lane.
+  private func convolve(_ parameters: UnsafePointer<Float>, noisy: UnsafePointer<Float>) {
+    for index in 0..<colors * plane { image.pointer[index] = noisy[index * laneCount] }
+    func output(_ layer: Int) -> UnsafeMutablePointer<Float> {
+      layer == layers.count ? features.pointer : activations[layer % 2].pointer
+    }
+    kernels.product(
+      Product(
+        weights: parameters + firstWeight.offset, rowStride: colors * 9, depthStride: 1, inputs: image.pointer,
+        offsets: firstOffsets.pointer, columnStride: laneCount, outputs: output(0) + interior, outputRowStride: plane,
+        outputColumnStride: laneCount, rows: channels, depth: colors * 9, columns: vectors,
+        epilogue: .biasLeakyReLU(parameters + firstBias.offset)))
+    clearBorder(output(0))
+    for (index, layer) in layers.enumerated() {
+      layer.forward(parameters, input: output(index), output: output(index + 1))
+    }
+  }
+
+  /// Makes the border zero again which rows in one go have run through.
+  private func clearBorder(_ image: UnsafeMutablePointer<Float>) {
+    let side = width + 2
+    for channel in 0..<channels {
+      let plane = image + channel * plane
+      for y in 1...width {
+        plane[y * side] = 0
+        plane[y * side + width + 1] = 0
+      }
+      (plane + (width + 1) * side).update(repeating: 0, count: side)
+    }
+  }
+}
