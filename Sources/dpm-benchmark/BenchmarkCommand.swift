@@ -37,7 +37,7 @@ struct BenchmarkCommand: RankedCommand {
   var steps = 10
   @Flag(help: "Show where the time goes, layer by layer.")
   var profile = false
-  @Flag(help: "Time the drawing of a figure's samples instead of training steps.")
+  @Flag(help: "Time the drawing of a figure's samples (output.samples) instead of training steps.")
   var sample = false
   @Flag(help: "Time the exchange of gradients of several sizes instead of training steps.")
   var exchange = false
@@ -124,7 +124,7 @@ struct BenchmarkCommand: RankedCommand {
     let comparison = PyTorchComparison(
       python: python, config: configuration.dataset.name.rawValue, arguments: arguments + ["--steps", "\(steps)"],
       batchSize: configuration.training.batchSize, ranks: ranks, steps: steps, repetitions: repetitions,
-      isSampling: sample)
+      samples: sample ? configuration.output.sampleCount : nil)
     let result = try comparison.run { line in
       if !json { try StandardOutput.print(line) }
     }

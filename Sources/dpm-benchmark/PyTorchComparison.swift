@@ -19,13 +19,18 @@ struct PyTorchComparison {
   var ranks: Int
   var steps: Int
   var repetitions: Int
-  var isSampling: Bool
+  /// Samples that are drawn; nil where steps are taken.
+  var samples: Int?
+
+  private var isSampling: Bool { samples != nil }
 
   /// What was measured; the keys of `--json`.
   struct Result: Encodable {
     var config: String
     var ranks: Int
     var batch: Int
+    /// Samples that were drawn; nil where steps were taken.
+    var samples: Int?
     var imagesPerSecond: [Double]
     var peerImagesPerSecond: [Double]
     var ratio: Double
@@ -36,7 +41,7 @@ struct PyTorchComparison {
     var peerSecondsToFirstStep: Double?
 
     enum CodingKeys: String, CodingKey {
-      case config, ranks, batch, ratio
+      case config, ranks, batch, samples, ratio
       case imagesPerSecond = "images_per_second"
       case peerImagesPerSecond = "pytorch_images_per_second"
       case peakMebibytes = "peak_rss_mib"
@@ -78,7 +83,8 @@ struct PyTorchComparison {
           theirs[repetition - 1]))
     }
     return Result(
-      config: config, ranks: ranks, batch: batchSize, imagesPerSecond: ours, peerImagesPerSecond: theirs,
+      config: config, ranks: ranks, batch: batchSize, samples: samples, imagesPerSecond: ours,
+      peerImagesPerSecond: theirs,
       ratio: Self.median(ours) / Self.median(theirs), peakMebibytes: memory, peerPeakMebibytes: peerMemory,
       secondsToFirstStep: isSampling ? nil : Self.median(launches),
       peerSecondsToFirstStep: isSampling ? nil : Self.median(peerLaunches))
@@ -103,7 +109,7 @@ struct PyTorchComparison {
     var command = [
       python, script, "--config", config, "--threads", "1", "--channels-last", "--steps", "\(steps)", "--warmup", "2",
     ]
-    if isSampling { return command + ["--sample"] }
+    if let samples { return command + ["--sample", "--samples", "\(samples)"] }
     command += ["--batch", "\(batchSize)"]
     return ranks > 1 ? command + ["--ddp", "--procs", "\(ranks)"] : command
   }
@@ -154,7 +160,7 @@ extension PyTorchComparison.Result {
       seconds.map { String(format: "  %6.2f s from launch to the first step's end", $0) } ?? ""
     }
     return """
-      \(config), batch \(batch), \(ranks) rank(s) against \(ranks) process(es), medians of \(imagesPerSecond.count)
+      \(config), \(samples.map { "\($0) samples" } ?? "batch \(batch)"), \(ranks) rank(s) against \(ranks) process(es), medians of \(imagesPerSecond.count)
       this program    \(String(format: "%10.2f images/s  %6.0f MiB a rank", own, peakMebibytes))\(launch(secondsToFirstStep))
       PyTorch         \(String(format: "%10.2f images/s  %6.0f MiB a process", peer, peerPeakMebibytes))\(launch(peerSecondsToFirstStep))
       ratio           \(String(format: "%10.2f", ratio))
