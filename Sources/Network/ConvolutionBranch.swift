@@ -6,14 +6,14 @@ import Tensors
 /// Works on one lane group at a time and keeps that group's activations for the backward pass.
 final class ConvolutionBranch {
   private let layers: [MultiScaleLayer]
-  /// Output of every layer but the last, bordered.
+  /// Output of every layer but the last, bordered; without training every other layer's takes the place of the one before.
   private let activations: [FloatBuffer]
   /// x_t after dropout; empty without.
   private let droppedImage: FloatBuffer
 
   init(
-    _ architecture: Architecture, layout: ParameterLayout, transformedWeights: TransformedWeights, hasDropout: Bool,
-    secondLevelCache: Int, kernels: any KernelSet, profile: StepProfile?
+    _ architecture: Architecture, layout: ParameterLayout, transformedWeights: TransformedWeights, forTraining: Bool,
+    hasDropout: Bool, secondLevelCache: Int, kernels: any KernelSet, profile: StepProfile?
   ) {
     let width = architecture.spatialWidth
     let plane = (width + 2) * (width + 2) * laneCount
@@ -27,9 +27,11 @@ final class ConvolutionBranch {
         architecture: architecture, layout: layout, transformedWeights: transformedWeights, workspace: workspace,
         kernels: kernels, profile: profile)
     }
-    activations = (0..<architecture.convolutionLayers - 1).map { _ in
+    let layerCount = architecture.convolutionLayers - 1
+    let buffers = (0..<(forTraining ? layerCount : min(2, layerCount))).map { _ in
       FloatBuffer(count: architecture.convolutionChannels * plane)
     }
+    activations = (0..<layerCount).map { buffers[$0 % buffers.count] }
   }
 
   /// Derives what the passes need from new parameters.

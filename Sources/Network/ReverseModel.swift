@@ -86,7 +86,8 @@ public final class ReverseModel {
     let transformedWeights = transformedWeights ?? TransformedWeights(architecture)
     convolutions = ConvolutionBranch(
       architecture, layout: layout, transformedWeights: transformedWeights,
-      hasDropout: dropout != nil, secondLevelCache: secondLevelCache, kernels: kernels, profile: profile)
+      forTraining: forTraining, hasDropout: dropout != nil, secondLevelCache: secondLevelCache, kernels: kernels,
+      profile: profile)
     let images = groupCapacity * bordered(architecture.colorCount, architecture.spatialWidth)
     droppedImages = FloatBuffer(count: dropout == nil || !architecture.hasDenseBranch ? 0 : images)
     dense = DenseBranch(
