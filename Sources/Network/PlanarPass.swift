@@ -8,7 +8,7 @@ import Tensors
 /// of the image's lane. Where there is one lane group only, the dense branch is computed here too (`PlanarDense`).
 final class PlanarPass {
   /// Images of a lane group up to which this is faster than half of its lanes are.
-  static let mostImages = 4
+  let mostImages: Int
 
   private let width: Int
   private let colors: Int
@@ -45,6 +45,9 @@ final class PlanarPass {
     guard architecture.scaleCount == 1, width + 2 > laneCount, let tiling = WinogradTiling(width: width) else {
       return nil
     }
+    // Wide layers' weights pass by as often for half a group as for an image.
+    let mostImages = WinogradWorkspace.isWide(channels: channels) ? 6 : 4
+    self.mostImages = mostImages
     let memory = PlanarConvolution.Memory(channels: channels, tiling: tiling)
     var layers: [PlanarConvolution] = []
     for layer in 1..<max(1, architecture.convolutionLayers) {
@@ -62,7 +65,7 @@ final class PlanarPass {
     colors = architecture.colorCount
     dense =
       isAlone
-      ? PlanarDense(architecture, layout: layout, capacity: Self.mostImages, kernels: kernels) : nil
+      ? PlanarDense(architecture, layout: layout, capacity: mostImages, kernels: kernels) : nil
     denseOutputs = architecture.hasDenseBranch ? architecture.denseLowerOutputs : 0
     firstWeight = layout.entry("conv.0.scale0.weight")
     firstBias = layout.entry("conv.0.scale0.bias")

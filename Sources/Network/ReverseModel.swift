@@ -252,7 +252,7 @@ public final class ReverseModel {
   public func readouts(_ parameters: FloatBuffer, batch: DiffusedBatch, groups: Int, into readouts: FloatBuffer) {
     let stride = 2 * batch.targetStride
     precondition(groups <= batch.groupCapacity && readouts.count >= groups * stride, "buffers are too small")
-    func isPlanar(_ group: Int) -> Bool { planar != nil && batch.imageCounts[group] <= PlanarPass.mostImages }
+    func isPlanar(_ group: Int) -> Bool { batch.imageCounts[group] <= planar?.mostImages ?? 0 }
     let hasPlanarDense = planar?.hasDenseBranch == true && isPlanar(0)
     if !hasPlanarDense { dense?.forward(parameters.pointer, noisy: batch.noisy.pointer, groups: groups) }
     for group in 0..<groups {

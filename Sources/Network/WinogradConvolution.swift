@@ -288,7 +288,7 @@ final class WinogradWorkspace {
   }
 
   /// Whether the sums of a layer's transformed gradient are too long for two of each to be kept.
-  fileprivate static func isWide(channels: Int) -> Bool { channels * channels > 1024 }
+  static func isWide(channels: Int) -> Bool { channels * channels > 1024 }
 
   /// Where channel c of a position begins: c · channelStride.
   ///

@@ -43,7 +43,7 @@ import Testing
         return result
       }
       let whole = readouts(laneCount)
-      for images in 1...5 {
+      for images in 1...8 {
         let few = readouts(images)
         let differing = (0..<count).filter {
           $0 / (2 * batch.targetStride) < groups - 1 || $0 % laneCount < images
