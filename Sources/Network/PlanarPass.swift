@@ -5,7 +5,7 @@ import Tensors
 ///
 /// Lanes are an image's pixels and tiles, so a single image costs a tenth of a lane group, not half of it. The image is planar,
 /// bordered [channels][W + 2][W + 2]; per-pixel layers run over a plane's rows with their borders, in one go. The bits are those
-/// of the image's lane. Where there is one lane group only, the dense branch is computed here too (`PlanarDense`).
+/// of the image's lane. For samples the dense branch is computed here too (`PlanarDense`).
 final class PlanarPass {
   /// Images of a lane group up to which this is faster than half of its lanes are.
   let mostImages: Int
@@ -34,10 +34,10 @@ final class PlanarPass {
 
   /// Nil where an architecture has scales, or layers that Winograd's algorithm does not apply to.
   ///
-  /// - Parameter isAlone: Whether there is never more than one lane group, so that none shares the reading of dense weights.
+  /// - Parameter hasDenseBranch: Whether to compute the dense branch, if there is one.
   init?(
     _ architecture: Architecture, layout: ParameterLayout, transformedWeights: TransformedWeights, upper: UpperBranch,
-    isAlone: Bool, kernels: any KernelSet
+    hasDenseBranch: Bool, kernels: any KernelSet
   ) {
     let width = architecture.spatialWidth
     let channels = architecture.convolutionChannels
@@ -64,7 +64,7 @@ final class PlanarPass {
     self.upper = upper
     colors = architecture.colorCount
     dense =
-      isAlone
+      hasDenseBranch
       ? PlanarDense(architecture, layout: layout, capacity: mostImages, kernels: kernels) : nil
     denseOutputs = architecture.hasDenseBranch ? architecture.denseLowerOutputs : 0
     firstWeight = layout.entry("conv.0.scale0.weight")

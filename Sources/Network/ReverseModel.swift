@@ -62,6 +62,8 @@ public final class ReverseModel {
   ///   - groupCapacity: Lane groups of the largest minibatch.
   ///   - partCapacity: Its canonical parts.
   ///   - forTraining: Whether `gradient` will be called.
+  ///   - isForSamples: Whether the same images are computed hundreds of times, without training: then few of them are worth a
+  ///     second copy of the dense weights.
   ///   - transformedWeights: What it has in common with other models; nil for its own.
   ///   - dropout: Drops inputs of layers in training; nil for none.
   ///   - hidesMessages: Whether the exchange of the dense branch's gradients is to hide behind the last lane group's convolutions
@@ -70,8 +72,8 @@ public final class ReverseModel {
   ///   - profile: Where to note times; nil for nowhere.
   public init(
     _ architecture: Architecture, layout: ParameterLayout, kernels: any KernelSet, groupCapacity: Int,
-    partCapacity: Int, forTraining: Bool, transformedWeights: TransformedWeights? = nil, dropout: Dropout? = nil,
-    hidesMessages: Bool = false,
+    partCapacity: Int, forTraining: Bool, isForSamples: Bool = false, transformedWeights: TransformedWeights? = nil,
+    dropout: Dropout? = nil, hidesMessages: Bool = false,
     secondLevelCache: Int = CPU.secondLevelCacheBytes, profile: StepProfile? = nil
   ) {
     preparation = SectionProfile(profile, "transformed weights")
@@ -100,7 +102,7 @@ public final class ReverseModel {
       ? nil
       : PlanarPass(
         architecture, layout: layout, transformedWeights: transformedWeights, upper: upper,
-        isAlone: groupCapacity == 1, kernels: kernels)
+        hasDenseBranch: isForSamples, kernels: kernels)
     features = FloatBuffer(count: bordered(architecture.upperInputs, architecture.spatialWidth))
     // Masks of dropout are read off the features once their gradient is there.
     featureGradient = dropout == nil ? features : FloatBuffer(count: features.count)
@@ -251,10 +253,12 @@ public final class ReverseModel {
   ///   - readouts: Receives [group][2·C][H·W][16]: for each colour m, then g.
   public func readouts(_ parameters: FloatBuffer, batch: DiffusedBatch, groups: Int, into readouts: FloatBuffer) {
     let stride = 2 * batch.targetStride
-    precondition(groups <= batch.groupCapacity && readouts.count >= groups * stride, "buffers are too small")
+    precondition(
+      groups > 0 && groups <= batch.groupCapacity && readouts.count >= groups * stride, "buffers are too small")
     func isPlanar(_ group: Int) -> Bool { batch.imageCounts[group] <= planar?.mostImages ?? 0 }
-    let hasPlanarDense = planar?.hasDenseBranch == true && isPlanar(0)
-    if !hasPlanarDense { dense?.forward(parameters.pointer, noisy: batch.noisy.pointer, groups: groups) }
+    let isLastApart = planar?.hasDenseBranch == true && isPlanar(groups - 1)
+    let denseGroups = isLastApart ? groups - 1 : groups
+    if denseGroups > 0 { dense?.forward(parameters.pointer, noisy: batch.noisy.pointer, groups: denseGroups) }
     for group in 0..<groups {
       let noisy = batch.noisy.pointer + group * batch.noisyStride
       let readouts = readouts.pointer + group * stride
@@ -264,7 +268,7 @@ public final class ReverseModel {
       if let planar, isPlanar(group) {
         planar.readouts(
           parameters.pointer, images: batch.imageCounts[group], noisy: noisy,
-          dense: hasPlanarDense ? nil : dense?.output(group: group), basis: batch.basis(group), into: readouts)
+          dense: group < denseGroups ? dense?.output(group: group) : nil, basis: batch.basis(group), into: readouts)
       } else {
         computeFeatures(group, parameters, noisy, nil, kernels)
         upper.forward(

@@ -30,10 +30,11 @@ import Testing
     let layout = ParameterLayout(architecture)
     let parameters = FloatBuffer(count: layout.count)
     fill(parameters.elements, seed: 1, scale: 0.3)
-    for groups in 1...2 {
+    for (groups, isForSamples) in [(1, false), (2, false), (1, true), (2, true)] {
       let batch = batch(architecture, groups: groups)
       let model = ReverseModel(
-        architecture, layout: layout, kernels: kernels, groupCapacity: groups, partCapacity: 1, forTraining: false)
+        architecture, layout: layout, kernels: kernels, groupCapacity: groups, partCapacity: 1, forTraining: false,
+        isForSamples: isForSamples)
       model.prepare(parameters)
       let count = groups * 2 * batch.targetStride
       func readouts(_ images: Int) -> FloatBuffer {
@@ -69,7 +70,8 @@ import Testing
     }
     func model() -> ReverseModel {
       ReverseModel(
-        architecture, layout: layout, kernels: kernels, groupCapacity: 1, partCapacity: 1, forTraining: false)
+        architecture, layout: layout, kernels: kernels, groupCapacity: 1, partCapacity: 1, forTraining: false,
+        isForSamples: true)
     }
     fill(parameters.elements, seed: 1, scale: 0.3)
     let used = model()

@@ -99,7 +99,8 @@ struct SampleTeam {
     // Its memory is needed for as long as the drawing takes only.
     let model = ReverseModel(
       architecture, layout: layout, kernels: kernels,
-      groupCapacity: (share.numbers.count + laneCount - 1) / laneCount, partCapacity: 1, forTraining: false)
+      groupCapacity: (share.numbers.count + laneCount - 1) / laneCount, partCapacity: 1, forTraining: false,
+      isForSamples: true)
     let sampler = Sampler(
       forwardProcess: process, network: SamplingNetwork(model, parameters: parameters),
       colors: architecture.colorCount, width: architecture.spatialWidth, capacity: share.numbers.count,
