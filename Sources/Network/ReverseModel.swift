@@ -253,8 +253,8 @@ public final class ReverseModel {
   ///   - readouts: Receives [group][2·C][H·W][16]: for each colour m, then g.
   public func readouts(_ parameters: FloatBuffer, batch: DiffusedBatch, groups: Int, into readouts: FloatBuffer) {
     let stride = 2 * batch.targetStride
-    precondition(
-      groups > 0 && groups <= batch.groupCapacity && readouts.count >= groups * stride, "buffers are too small")
+    precondition(groups <= batch.groupCapacity && readouts.count >= groups * stride, "buffers are too small")
+    guard groups > 0 else { return }
     func isPlanar(_ group: Int) -> Bool { batch.imageCounts[group] <= planar?.mostImages ?? 0 }
     let isLastApart = planar?.hasDenseBranch == true && isPlanar(groups - 1)
     let denseGroups = isLastApart ? groups - 1 : groups

@@ -14,16 +14,16 @@ final class WeightSharing {
   private let progress: HostProgress
   private var step = 1
 
-  /// Allocates the memory, collective with a block; nil where a worker is alone.
+  /// Allocates the memory, collective with a block; nil where a worker is alone, or there is nothing to transform.
   ///
   /// - Throws: `CollectiveError` where a block's ranks cannot share memory.
   init?(_ architecture: Architecture, block: HostBlock?, threads: Int) throws(CollectiveError) {
     let place = block?.place ?? 0
     workers = place * threads..<(place + 1) * threads
     workerCount = (block?.ranks.count ?? 1) * threads
-    guard workerCount > 1 else { return nil }
-    self.architecture = architecture
     let count = TransformedWeights.count(architecture)
+    guard workerCount > 1, count > 0 else { return nil }
+    self.architecture = architecture
     memory = try block?.sharedBuffer(count: count) ?? FloatBuffer(count: count)
     progress = try HostProgress(block, workersPerRank: threads)
   }

@@ -166,6 +166,20 @@ extension CommandTests {
       }
     }
 
+    @Test(
+      "two ranks and two threads give the bits of one, whatever there is to share",
+      arguments: ["n_hidden_conv=3", "n_layers_conv=1", "n_scales=2", "n_hidden_conv=40"])
+    func sharedTransforms(_ size: String) throws {
+      let small = try SmallRun()
+      let more = ["--epochs", "1", "--set", "model.\(size)"]
+      try small.train("one", more)
+      try small.train("two", ranks: 2, more)
+      try small.train("threads", more + ["--threads", "2"])
+      let one = try small.tensors("one", epoch: 1)
+      #expect(try small.tensors("two", epoch: 1) == one)
+      #expect(try small.tensors("threads", epoch: 1) == one)
+    }
+
     @Test("AVX2 and AVX-512 give the same bits, also after a whole run")
     func codePaths() throws {
       let small = try SmallRun()
