@@ -72,18 +72,10 @@ final class PlanarConvolution {
     _ positions: Range<Int>, _ band: Band, vectors: Int, of tiles: UnsafePointer<Float>,
     into products: UnsafeMutablePointer<Float>
   ) {
-    let positionStride = band.tiles.positionStride(channels: channels)
-    var product = Product(
-      weights: transformedWeights.position(positions.lowerBound), rowStride: channels, depthStride: 1,
-      inputs: tiles + positions.lowerBound * positionStride, offsets: band.channelOffsets.pointer,
-      columnStride: laneCount, outputs: products + positions.lowerBound * positionStride,
-      outputRowStride: band.tiles.channelStride, outputColumnStride: laneCount, rows: channels, depth: channels,
-      columns: vectors, epilogue: .store)
-    product.batch = StridedBatch(
-      count: positions.count, leftStride: channels * channels, inputStride: positionStride,
-      resultStride: positionStride)
-    product.prefetched = transformedWeights.position(positions.lowerBound + 1)
-    product.prefetchedFloats = channels * channels
-    kernels.product(product)
+    kernels.product(
+      transformedWeights.product(
+        positions, inputs: tiles, channelOffsets: band.channelOffsets.pointer, outputs: products,
+        channelStride: band.tiles.channelStride, positionStride: band.tiles.positionStride(channels: channels),
+        columns: vectors, columnStride: laneCount))
   }
 }

@@ -11,6 +11,8 @@ final class PlanarDense {
 
   private let kernels: any KernelSet
   private let widths: [Int]
+  /// Widths in whole panels: floats between images' values.
+  private let padded: [Int]
   private let weights: [ParameterLayout.Entry]
   private let biases: [ParameterLayout.Entry]
   /// Of each layer [panels][inputs][64], zero behind the last output.
@@ -29,18 +31,13 @@ final class PlanarDense {
     let layers = 0..<widths.count - 1
     weights = layers.map { layout.entry("dense_lower.\($0).weight") }
     biases = layers.map { layout.entry("dense_lower.\($0).bias") }
-    let padded = widths.map { ($0 + Self.panelWidth - 1) / Self.panelWidth * Self.panelWidth }
-    panels = layers.map { [widths] in FloatBuffer(count: padded[$0 + 1] * widths[$0]) }
+    padded = widths.map { ($0 + Self.panelWidth - 1) / Self.panelWidth * Self.panelWidth }
+    panels = layers.map { [widths, padded] in FloatBuffer(count: padded[$0 + 1] * widths[$0]) }
     rows = padded.map { FloatBuffer(count: capacity * $0) }
     depthOffsets = AlignedBuffer(count: widths.max() ?? 0)
     for k in 0..<depthOffsets.count { depthOffsets[k] = Int32(k * Self.panelWidth) }
     imageWidth = architecture.spatialWidth
     colors = architecture.colorCount
-  }
-
-  /// Floats between images' values of a layer.
-  private func stride(_ layer: Int) -> Int {
-    (widths[layer] + Self.panelWidth - 1) / Self.panelWidth * Self.panelWidth
   }
 
   /// Forgets the copy of the weights: there are new parameters.
@@ -69,7 +66,7 @@ final class PlanarDense {
     if !isPrepared { copyWeights(parameters) }
     let side = imageWidth + 2
     for image in 0..<images {
-      var values = rows[0].pointer + image * stride(0)
+      var values = rows[0].pointer + image * padded[0]
       for color in 0..<colors {
         for y in 1...imageWidth {
           let row = noisy + ((color * side + y) * side + 1) * laneCount + image
@@ -79,7 +76,7 @@ final class PlanarDense {
       }
     }
     for layer in panels.indices {
-      let (inputs, outputs) = (widths[layer], stride(layer + 1))
+      let (inputs, outputs) = (widths[layer], padded[layer + 1])
       let results = rows[layer + 1].pointer
       // Sums begin at the biases.
       for image in 0..<images {
@@ -88,7 +85,7 @@ final class PlanarDense {
       for panel in 0..<outputs / Self.panelWidth {
         kernels.product(
           Product(
-            weights: rows[layer].pointer, rowStride: stride(layer), depthStride: 1,
+            weights: rows[layer].pointer, rowStride: padded[layer], depthStride: 1,
             inputs: panels[layer].pointer + panel * inputs * Self.panelWidth, offsets: depthOffsets.pointer,
             columnStride: laneCount, outputs: results + panel * Self.panelWidth, outputRowStride: outputs,
             outputColumnStride: laneCount, rows: images, depth: inputs, columns: Self.panelWidth / laneCount,
@@ -96,6 +93,6 @@ final class PlanarDense {
       }
       for index in 0..<images * outputs { results[index] = max(results[index], results[index] * leakyReLUSlope) }
     }
-    return (UnsafePointer(rows[panels.count].pointer), stride(panels.count))
+    return (UnsafePointer(rows[panels.count].pointer), padded[panels.count])
   }
 }

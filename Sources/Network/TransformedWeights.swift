@@ -51,14 +51,15 @@ public final class TransformedWeights {
   struct Layer {
     private let memory: FloatBuffer
     private let offset: Int
-    private let filterCount: Int
+    private let channels: Int
+    private var filterCount: Int { channels * channels }
     /// Those that this model transforms.
     private let filters: Range<Int>
 
-    fileprivate init(_ memory: FloatBuffer, offset: Int, filterCount: Int, filters: Range<Int>) {
+    fileprivate init(_ memory: FloatBuffer, offset: Int, channels: Int, filters: Range<Int>) {
       self.memory = memory
       self.offset = offset
-      self.filterCount = filterCount
+      self.channels = channels
       self.filters = filters
     }
 
@@ -70,8 +71,32 @@ public final class TransformedWeights {
     }
 
     /// Those of a position, [outputs][inputs]; those after the last are there to be prefetched only.
-    func position(_ position: Int) -> UnsafePointer<Float> {
+    private func position(_ position: Int) -> UnsafePointer<Float> {
       UnsafePointer(memory.pointer + offset + position * filterCount)
+    }
+
+    /// The products of neighbouring positions: of the weights, or of their transpose, and transformed tiles.
+    ///
+    /// - Parameters:
+    ///   - inputs, outputs: Of position 0; positions are `positionStride` floats apart.
+    ///   - channelOffsets: Where the inputs' channels are; the outputs' are `channelStride` floats apart.
+    ///   - columns: Of tiles, `columnStride` floats apart.
+    func product(
+      _ positions: Range<Int>, isTransposed: Bool = false, inputs: UnsafePointer<Float>,
+      channelOffsets: UnsafePointer<Int32>, outputs: UnsafeMutablePointer<Float>, channelStride: Int,
+      positionStride: Int, columns: Int, columnStride: Int
+    ) -> Product {
+      let first = positions.lowerBound
+      var product = Product(
+        weights: position(first), rowStride: isTransposed ? 1 : channels, depthStride: isTransposed ? channels : 1,
+        inputs: inputs + first * positionStride, offsets: channelOffsets, columnStride: columnStride,
+        outputs: outputs + first * positionStride, outputRowStride: channelStride, outputColumnStride: columnStride,
+        rows: channels, depth: channels, columns: columns, epilogue: .store)
+      product.batch = StridedBatch(
+        count: positions.count, leftStride: filterCount, inputStride: positionStride, resultStride: positionStride)
+      product.prefetched = position(first + 1)
+      product.prefetchedFloats = filterCount
+      return product
     }
   }
 
@@ -82,6 +107,6 @@ public final class TransformedWeights {
     let filterCount = channels * channels
     let vectors = (filterCount + laneCount - 1) / laneCount
     func border(_ share: Int) -> Int { min(filterCount, vectors * share / shareCount * laneCount) }
-    return Layer(memory, offset: offset, filterCount: filterCount, filters: border(share)..<border(share + 1))
+    return Layer(memory, offset: offset, channels: channels, filters: border(share)..<border(share + 1))
   }
 }

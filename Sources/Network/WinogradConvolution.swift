@@ -81,20 +81,10 @@ final class WinogradConvolution {
     _ run: PositionRun, _ memory: TransformedMemory, isTransposed: Bool, of inputs: UnsafePointer<Float>,
     into outputs: UnsafeMutablePointer<Float>
   ) -> Product {
-    let position = run.positions.lowerBound
-    var product = Product(
-      weights: transformedWeights.position(position), rowStride: isTransposed ? 1 : self.inputs,
-      depthStride: isTransposed ? self.inputs : 1,
-      inputs: inputs + position * memory.positionStride, offsets: memory.offsets, columnStride: memory.lanes,
-      outputs: outputs + position * memory.positionStride, outputRowStride: memory.channelStride,
-      outputColumnStride: memory.lanes, rows: isTransposed ? self.inputs : self.outputs,
-      depth: isTransposed ? self.outputs : self.inputs, columns: run.tiles, epilogue: .store)
-    product.batch = StridedBatch(
-      count: run.positions.count, leftStride: self.outputs * self.inputs, inputStride: memory.positionStride,
-      resultStride: memory.positionStride)
-    product.prefetched = transformedWeights.position(position + 1)
-    product.prefetchedFloats = self.outputs * self.inputs
-    return product
+    transformedWeights.product(
+      run.positions, isTransposed: isTransposed, inputs: inputs, channelOffsets: memory.offsets, outputs: outputs,
+      channelStride: memory.channelStride, positionStride: memory.positionStride, columns: run.tiles,
+      columnStride: memory.lanes)
   }
 
   /// output = leakyReLU(weights ⋆ input + bias); images bordered.
