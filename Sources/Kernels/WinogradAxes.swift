@@ -8,33 +8,14 @@
 
 /// The vectors along one axis of a tile: of its pixels or of its points; a tile of four leaves the last unused.
 typealias Line = InlineArray<8, Vector>
-/// The vectors at two points.
-typealias Pair = InlineArray<2, Vector>
-
-/// A transform of the vectors along one axis of a tile to those at its points, by pairs of points.
+/// A transform of the vectors along one axis of a tile to those at its points.
 protocol PointTransform {
   /// Vectors that are transformed.
   static var count: Int { get }
   /// Points: 8, or the first 6.
   static var points: Int { get }
 
-  /// At 0 and ∞.
-  static func atEnds(_ x: Line) -> Pair
-  /// At 1 and -1.
-  static func atOnes(_ x: Line) -> Pair
-  /// At 2 and -2.
-  static func atTwos(_ x: Line) -> Pair
-  /// At ½ and -½, where the axis has these points.
-  static func atHalves(_ x: Line) -> Pair
-}
-
-extension PointTransform {
-  /// At all points.
-  @inline(__always)
-  static func all(_ x: Line) -> Line {
-    let (ends, ones, twos, halves) = (atEnds(x), atOnes(x), atTwos(x), atHalves(x))
-    return [ends[0], ones[0], ones[1], twos[0], twos[1], ends[1], halves[0], halves[1]]
-  }
+  static func transform(_ x: Line) -> Line
 }
 
 /// One axis of a tile.
@@ -68,32 +49,23 @@ enum SixPixels: WinogradAxis {
     static var points: Int { 8 }
 
     @inline(__always)
-    static func atEnds(_ x: Line) -> Pair {
-      [
+    static func transform(_ x: Line) -> Line {
+      let evenOnes = multiplyAdd(x[2] + x[6], x[4], constant(-4.25))
+      let oddOnes = multiplyAdd(x[1] + x[5], x[3], constant(-4.25))
+      let evenTwos = multiplyAdd(multiplyAdd(x[6], x[2], constant(0.25)), x[4], constant(-1.25))
+      let oddTwos = multiplyAdd(multiplyAdd(x[5] * 2, x[1], constant(0.5)), x[3], constant(-2.5))
+      let evenHalves = multiplyAdd(multiplyAdd(x[6], x[2], constant(4)), x[4], constant(-5))
+      let oddHalves = multiplyAdd(multiplyAdd(x[1] * 2, x[5], constant(0.5)), x[3], constant(-2.5))
+      return [
         multiplyAdd(x[0] - x[6], x[4] - x[2], constant(5.25)),
+        evenOnes + oddOnes,
+        evenOnes - oddOnes,
+        evenTwos + oddTwos,
+        evenTwos - oddTwos,
         multiplyAdd(x[7] - x[1], x[3] - x[5], constant(5.25)),
+        evenHalves + oddHalves,
+        evenHalves - oddHalves,
       ]
-    }
-
-    @inline(__always)
-    static func atOnes(_ x: Line) -> Pair {
-      let even = multiplyAdd(x[2] + x[6], x[4], constant(-4.25))
-      let odd = multiplyAdd(x[1] + x[5], x[3], constant(-4.25))
-      return [even + odd, even - odd]
-    }
-
-    @inline(__always)
-    static func atTwos(_ x: Line) -> Pair {
-      let even = multiplyAdd(multiplyAdd(x[6], x[2], constant(0.25)), x[4], constant(-1.25))
-      let odd = multiplyAdd(multiplyAdd(x[5] * 2, x[1], constant(0.5)), x[3], constant(-2.5))
-      return [even + odd, even - odd]
-    }
-
-    @inline(__always)
-    static func atHalves(_ x: Line) -> Pair {
-      let even = multiplyAdd(multiplyAdd(x[6], x[2], constant(4)), x[4], constant(-5))
-      let odd = multiplyAdd(multiplyAdd(x[1] * 2, x[5], constant(0.5)), x[3], constant(-2.5))
-      return [even + odd, even - odd]
     }
   }
 
@@ -102,27 +74,23 @@ enum SixPixels: WinogradAxis {
     static var points: Int { 8 }
 
     @inline(__always)
-    static func atEnds(_ y: Line) -> Pair { [y[0], y[5]] }
-
-    @inline(__always)
-    static func atOnes(_ y: Line) -> Pair {
-      let even = (y[0] + y[2]) + y[4]
-      let odd = (y[1] + y[3]) + y[5]
-      return [even + odd, even - odd]
-    }
-
-    @inline(__always)
-    static func atTwos(_ y: Line) -> Pair {
-      let even = multiplyAdd(y[0], multiplyAdd(y[2], y[4], constant(4)), constant(4))
-      let odd = multiplyAdd(y[1], multiplyAdd(y[3], y[5], constant(4)), constant(4)) * 2
-      return [even + odd, even - odd]
-    }
-
-    @inline(__always)
-    static func atHalves(_ y: Line) -> Pair {
-      let even = multiplyAdd(y[0], multiplyAdd(y[2], y[4], constant(0.25)), constant(0.25))
-      let odd = multiplyAdd(y[1], multiplyAdd(y[3], y[5], constant(0.25)), constant(0.25)) * 0.5
-      return [even + odd, even - odd]
+    static func transform(_ y: Line) -> Line {
+      let evenOnes = (y[0] + y[2]) + y[4]
+      let oddOnes = (y[1] + y[3]) + y[5]
+      let evenTwos = multiplyAdd(y[0], multiplyAdd(y[2], y[4], constant(4)), constant(4))
+      let oddTwos = multiplyAdd(y[1], multiplyAdd(y[3], y[5], constant(4)), constant(4)) * 2
+      let evenHalves = multiplyAdd(y[0], multiplyAdd(y[2], y[4], constant(0.25)), constant(0.25))
+      let oddHalves = multiplyAdd(y[1], multiplyAdd(y[3], y[5], constant(0.25)), constant(0.25)) * 0.5
+      return [
+        y[0],
+        evenOnes + oddOnes,
+        evenOnes - oddOnes,
+        evenTwos + oddTwos,
+        evenTwos - oddTwos,
+        y[5],
+        evenHalves + oddHalves,
+        evenHalves - oddHalves,
+      ]
     }
   }
 
@@ -174,29 +142,22 @@ enum FourPixels: WinogradAxis {
     static var points: Int { 6 }
 
     @inline(__always)
-    static func atEnds(_ x: Line) -> Pair {
-      [
+    static func transform(_ x: Line) -> Line {
+      let evenOnes = multiplyAdd(x[4] * 0.75, x[2], constant(-3))
+      let oddOnes = multiplyAdd(x[3] * 0.75, x[1], constant(-3))
+      let evenTwos = (x[4] - x[2]) * 3.75
+      let oddTwos = x[3] - x[1]
+      return [
         multiplyAdd(multiplyAdd(x[0], x[2], constant(-1.25)), x[4], constant(0.25)),
+        evenOnes + oddOnes,
+        evenOnes - oddOnes,
+        multiplyAdd(evenTwos, oddTwos, constant(7.5)),
+        multiplyAdd(evenTwos, oddTwos, constant(-7.5)),
         multiplyAdd(multiplyAdd(x[5], x[3], constant(-5)), x[1], constant(4)),
+        Vector(),
+        Vector(),
       ]
     }
-
-    @inline(__always)
-    static func atOnes(_ x: Line) -> Pair {
-      let even = multiplyAdd(x[4] * 0.75, x[2], constant(-3))
-      let odd = multiplyAdd(x[3] * 0.75, x[1], constant(-3))
-      return [even + odd, even - odd]
-    }
-
-    @inline(__always)
-    static func atTwos(_ x: Line) -> Pair {
-      let even = (x[4] - x[2]) * 3.75
-      let odd = x[3] - x[1]
-      return [multiplyAdd(even, odd, constant(7.5)), multiplyAdd(even, odd, constant(-7.5))]
-    }
-
-    @inline(__always)
-    static func atHalves(_ x: Line) -> Pair { [Vector(), Vector()] }
   }
 
   enum OutputAdjoint: PointTransform {
@@ -204,24 +165,22 @@ enum FourPixels: WinogradAxis {
     static var points: Int { 6 }
 
     @inline(__always)
-    static func atEnds(_ y: Line) -> Pair { [y[0], y[3]] }
-
-    @inline(__always)
-    static func atOnes(_ y: Line) -> Pair {
-      let even = y[0] + y[2]
-      let odd = y[1] + y[3]
-      return [even + odd, even - odd]
+    static func transform(_ y: Line) -> Line {
+      let evenOnes = y[0] + y[2]
+      let oddOnes = y[1] + y[3]
+      let evenTwos = multiplyAdd(y[0], y[2], constant(4))
+      let oddTwos = multiplyAdd(y[1], y[3], constant(4)) * 2
+      return [
+        y[0],
+        evenOnes + oddOnes,
+        evenOnes - oddOnes,
+        evenTwos + oddTwos,
+        evenTwos - oddTwos,
+        y[3],
+        Vector(),
+        Vector(),
+      ]
     }
-
-    @inline(__always)
-    static func atTwos(_ y: Line) -> Pair {
-      let even = multiplyAdd(y[0], y[2], constant(4))
-      let odd = multiplyAdd(y[1], y[3], constant(4)) * 2
-      return [even + odd, even - odd]
-    }
-
-    @inline(__always)
-    static func atHalves(_ y: Line) -> Pair { [Vector(), Vector()] }
   }
 
   @inline(__always)

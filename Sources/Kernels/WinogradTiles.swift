@@ -3,8 +3,9 @@ import KernelInterface
 
 // The transforms of one tile: those of WinogradAxes.swift along columns, then along rows.
 //
-// They work on two or three rows of a result at a time: more would not stay in 32 registers. With 16, they take two passes,
-// whose 8 × 8 vectors lie in the L1 cache between.
+// They take two passes, whose 8 × 8 vectors lie in the L1 cache between. Transforms to 64 points are bound by what they read
+// there: two rows of a result at a time, which 32 registers hold, would read every column again for each pair.
+// Transforms of 64 products to pixels are not, and take three rows at a time where registers hold them.
 
 /// A transform of the tiles of a strip, one vector of lanes at a time.
 protocol TileTransform {
@@ -49,27 +50,14 @@ struct OutputAdjointTransform<Gradients: TileSource>: TileTransform {
 
   @inline(__always)
   func apply<Rows: WinogradAxis, Columns: WinogradAxis, let lanes: Int>(
-    channel: Int, pixel: Int, tile: Int, _: Rows.Type, _: Columns.Type, _ images: LaneVectors<lanes>
+    channel: Int, pixel: Int, tile: Int, _: Rows.Type, _: Columns.Type, _ vectors: LaneVectors<lanes>
   ) {
     prefetch(
       gradients.moved(by: pixel + strip.planeStride), rows: Rows.pixels,
       columns: 0..<LaneVectors<lanes>.perVector * Columns.pixels)
-    #if VECTOR_WIDTH_16
-      // Each pair of rows reads all pixels: the activation's derivative is taken once.
-      let gradients = Pixels(first: UnsafePointer(strip.scratch), rowStride: 6 * laneCount)
-      let vectors = LaneVectors<16>(stride: 0)
-      for i in 0..<Rows.pixels {
-        for j in 0..<Columns.pixels {
-          store(self.gradients.moved(by: pixel).vector(i, j, images), to: strip.scratch + (6 * i + j) * laneCount)
-        }
-      }
-    #else
-      let gradients = gradients.moved(by: pixel)
-      let vectors = images
-    #endif
     storePoints(
-      of: gradients, vectors, to: transformed + tile, positionStride, strip.scratch, Rows.OutputAdjoint.self,
-      Columns.OutputAdjoint.self)
+      of: gradients.moved(by: pixel), vectors, to: transformed + tile, positionStride, strip.scratch,
+      Rows.OutputAdjoint.self, Columns.OutputAdjoint.self)
   }
 }
 
@@ -218,28 +206,11 @@ private func storePoints<Source: TileSource, Rows: PointTransform, Columns: Poin
     for i in 0..<Rows.count { x[i] = source.vector(i, j, vectors) }
     return x
   }
-  #if VECTOR_WIDTH_16
-    @inline(__always) func storePair(_ first: Int, _ second: Int, _ pair: (Line) -> Pair) {
-      var rows = InlineArray<2, Line>(repeating: Line(repeating: Vector()))
-      for j in 0..<Columns.count {
-        let y = pair(column(j))
-        rows[0][j] = y[0]
-        rows[1][j] = y[1]
-      }
-      storeRow(rows[0], to: result + first * rowStride, positionStride, columns)
-      storeRow(rows[1], to: result + second * rowStride, positionStride, columns)
-    }
-    storePair(0, 5, Rows.atEnds)
-    storePair(1, 2, Rows.atOnes)
-    storePair(3, 4, Rows.atTwos)
-    if Rows.points == 8 { storePair(6, 7, Rows.atHalves) }
-  #else
-    for j in 0..<Columns.count { storeColumn(Rows.all(column(j)), count: Rows.points, j, to: scratch) }
-    for i in 0..<Rows.points {
-      let row = loadRow(i, count: Columns.count, from: scratch)
-      storeRow(row, to: result + i * rowStride, positionStride, columns)
-    }
-  #endif
+  for j in 0..<Columns.count { storeColumn(Rows.transform(column(j)), count: Rows.points, j, to: scratch) }
+  for i in 0..<Rows.points {
+    let row = loadRow(i, count: Columns.count, from: scratch)
+    storeRow(row, to: result + i * rowStride, positionStride, columns)
+  }
 }
 
 /// Stores the transform of a row, and asks for the cache lines of the tile after the next.
@@ -249,25 +220,23 @@ private func storePoints<Source: TileSource, Rows: PointTransform, Columns: Poin
 private func storeRow<Columns: PointTransform>(
   _ row: Line, to result: UnsafeMutablePointer<Float>, _ positionStride: Int, _: Columns.Type
 ) {
-  let points = Columns.all(row)
+  let points = Columns.transform(row)
   for j in 0..<Columns.points {
     store(points[j], to: result + j * positionStride)
     cvector_prefetch_to_write(result + j * positionStride + 2 * laneCount)
   }
 }
 
-#if !VECTOR_WIDTH_16
-  /// Stores column `j` of the 8 × 8 vectors between the two passes.
-  @inline(__always)
-  private func storeColumn(_ column: Line, count: Int, _ j: Int, to scratch: UnsafeMutablePointer<Float>) {
-    for i in 0..<count { store(column[i], to: scratch + (8 * i + j) * Vector.scalarCount) }
-  }
+/// Stores column `j` of the 8 × 8 vectors between the two passes.
+@inline(__always)
+private func storeColumn(_ column: Line, count: Int, _ j: Int, to scratch: UnsafeMutablePointer<Float>) {
+  for i in 0..<count { store(column[i], to: scratch + (8 * i + j) * Vector.scalarCount) }
+}
 
-  /// Row `i` of the 8 × 8 vectors between the two passes.
-  @inline(__always)
-  private func loadRow(_ i: Int, count: Int, from scratch: UnsafePointer<Float>) -> Line {
-    var row = Line(repeating: Vector())
-    for j in 0..<count { row[j] = load(scratch + (8 * i + j) * Vector.scalarCount) }
-    return row
-  }
-#endif
+/// Row `i` of the 8 × 8 vectors between the two passes.
+@inline(__always)
+private func loadRow(_ i: Int, count: Int, from scratch: UnsafePointer<Float>) -> Line {
+  var row = Line(repeating: Vector())
+  for j in 0..<count { row[j] = load(scratch + (8 * i + j) * Vector.scalarCount) }
+  return row
+}

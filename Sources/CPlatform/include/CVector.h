@@ -4,6 +4,8 @@
 // Vector operations that Swift's SIMD types have no fast spelling for. They are inlined into the kernels and compiled
 // with the instruction set of each build.
 
+#pragma clang assume_nonnull begin
+
 typedef float cvector_4 __attribute__((ext_vector_type(4)));
 typedef float cvector_8 __attribute__((ext_vector_type(8)));
 typedef float cvector_16 __attribute__((ext_vector_type(16)));
@@ -44,7 +46,7 @@ CVECTOR_IN_ORDER(16)
 #undef CVECTOR_IN_ORDER
 
 // The same address, of which LLVM no longer knows what it is made of: it would compute each from the one before, over and over.
-static inline __attribute__((always_inline)) const float *_Nonnull cvector_address(const float *_Nonnull address) {
+static inline __attribute__((always_inline)) const float *cvector_address(const float *address) {
   __asm__("" : "+r"(address));
   return address;
 }
@@ -139,5 +141,7 @@ static inline __attribute__((always_inline)) void cvector_transpose(
   }
   for (int i = 0; i < 16; i++) __builtin_memcpy(rows + i * rowStride, &x[i], sizeof x[i]);
 }
+
+#pragma clang assume_nonnull end
 
 #endif
