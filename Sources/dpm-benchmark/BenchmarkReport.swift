@@ -30,7 +30,7 @@ extension SampleBenchmark.Result {
   /// For people: a line a number.
   var report: String {
     """
-    \(config), \(samples) samples, \(jobSize(ranks: ranks, threads: threads)), kernels \(kernels), \(cpu)
+    \(config), \(samples) sample(s), \(jobSize(ranks: ranks, threads: threads)), kernels \(kernels), \(cpu)
     whole trajectory      \(String(format: "%10.3f s", fullTrajectorySeconds)) of \(reverseSteps) steps
     reverse step          \(String(format: "%10.6f s", stepSeconds))
     images/s              \(String(format: "%10.2f", imagesPerSecond))

@@ -160,7 +160,7 @@ extension PyTorchComparison.Result {
       seconds.map { String(format: "  %6.2f s from launch to the first step's end", $0) } ?? ""
     }
     return """
-      \(config), \(samples.map { "\($0) samples" } ?? "batch \(batch)"), \(ranks) rank(s) against \(ranks) process(es), medians of \(imagesPerSecond.count)
+      \(config), \(samples.map { "\($0) sample(s)" } ?? "batch \(batch)"), \(ranks) rank(s) against \(ranks) process(es), medians of \(imagesPerSecond.count)
       this program    \(String(format: "%10.2f images/s  %6.0f MiB a rank", own, peakMebibytes))\(launch(secondsToFirstStep))
       PyTorch         \(String(format: "%10.2f images/s  %6.0f MiB a process", peer, peerPeakMebibytes))\(launch(peerSecondsToFirstStep))
       ratio           \(String(format: "%10.2f", ratio))
