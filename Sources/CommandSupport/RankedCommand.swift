@@ -26,8 +26,18 @@ public protocol RankedCommand: ParsableCommand {
 }
 
 extension RankedCommand {
-  /// Five minutes: longer than what one rank does while the others wait, but for very slow disks.
+  /// Five minutes: longer than what one rank reads or writes while the others wait, but for very slow disks.
   public static func timeout(of plan: Plan) -> Duration { .seconds(300) }
+
+  /// A flag's seconds.
+  ///
+  /// - Throws: `InputError` where that is no time to wait.
+  public static func timeout(seconds: Int) throws(InputError) -> Duration {
+    guard 1...1_000_000 ~= seconds else {
+      throw InputError("--timeout", found: "\(seconds)", expected: "from 1 to 1000000 seconds")
+    }
+    return .seconds(seconds)
+  }
 
   /// They must: most commands are all in their options.
   public static var comparesOptions: Bool { true }

@@ -1,9 +1,10 @@
 internal import Collectives
 
-/// Ends long work between two steps of training, an evaluation or a drawing, where a rank was asked to stop.
+/// Meetings of ranks that exchange nothing for minutes or hours: in an evaluation or a drawing, of training or by itself.
 ///
-/// In training the request travels with the gradient. Here ranks exchange nothing for minutes or hours: they ask each other
-/// every now and then, all at the same places of their work.
+/// About once a second, all at the same places of their work, they ask each other whether one was asked to stop; in training
+/// the request travels with the gradient. Where nobody can be asked they meet all the same: a rank that has less to do would
+/// take the others for hanging.
 final class Interruption {
   /// What `check` throws, on all ranks.
   struct Requested: Error {}
@@ -19,7 +20,7 @@ final class Interruption {
   private var lastQuestion = ContinuousClock.now
 
   /// - Parameter isRequested: Whether this rank was asked to stop.
-  init(_ communicator: Communicator, isRequested: @escaping () -> Bool) {
+  init(_ communicator: Communicator, isRequested: @escaping () -> Bool = { false }) {
     self.communicator = communicator
     self.isRequested = isRequested
   }

@@ -47,6 +47,8 @@ struct EvaluateCommand: RankedCommand {
   var exact = false
   @Option(help: "Threads of a rank; else one, or alone one on each core.")
   var threads: Int?
+  @Option(help: ArgumentHelp("How long a rank waits for the others before it ends the job.", valueName: "seconds"))
+  var timeout = 300
   @Option(help: "What times and noise are keyed by.")
   var seed: UInt64 = 1
   @Option(name: names("per-image"), help: ArgumentHelp("Write each image's bound.", valueName: "file.csv"))
@@ -64,6 +66,7 @@ struct EvaluateCommand: RankedCommand {
   struct Plan {
     var request: BoundRequest
     var isJSON: Bool
+    var timeout: Duration
   }
 
   func plan() throws -> Plan {
@@ -83,8 +86,10 @@ struct EvaluateCommand: RankedCommand {
     request.perStepFile = perStep
     request.overwrites = force
     try request.validate()
-    return Plan(request: request, isJSON: json)
+    return try Plan(request: request, isJSON: json, timeout: Self.timeout(seconds: timeout))
   }
+
+  static func timeout(of plan: Plan) -> Duration { plan.timeout }
 
   static func run(_ plan: Plan, on communicator: Communicator) throws -> Int32 {
     let terminal = Terminal()

@@ -45,6 +45,8 @@ struct SampleCommand: RankedCommand {
   var batchSize = 64
   @Option(help: "Threads of a rank; else one, or alone one on each core.")
   var threads: Int?
+  @Option(help: ArgumentHelp("How long a rank waits for the others before it ends the job.", valueName: "seconds"))
+  var timeout = 300
   @Option(
     help: ArgumentHelp("grid.png, samples.npy, trajectory.gif, or a folder.", valueName: "path"),
     completion: .file())
@@ -89,6 +91,7 @@ struct SampleCommand: RankedCommand {
     var request: SampleRequest
     /// Of flags that say nothing about what is drawn.
     var warnings: [String]
+    var timeout: Duration
   }
 
   func plan() throws -> Plan {
@@ -139,7 +142,7 @@ struct SampleCommand: RankedCommand {
       throw InputError("--invert", found: "no --images beside it", expected: "pictures of your own")
     }
     try request.validate()
-    return Plan(request: request, warnings: warnings)
+    return try Plan(request: request, warnings: warnings, timeout: Self.timeout(seconds: timeout))
   }
 
   /// White pixels are known; of a picture of the model's size, as nothing tells how another would have to be cut.
@@ -160,6 +163,8 @@ struct SampleCommand: RankedCommand {
     }
     return picture
   }
+
+  static func timeout(of plan: Plan) -> Duration { plan.timeout }
 
   static func run(_ plan: Plan, on communicator: Communicator) throws -> Int32 {
     let terminal = Terminal()

@@ -49,6 +49,17 @@ extension CommandTests {
       #expect(try numbers(small.path("d.npy")).values != whole.values)
     }
 
+    @Test("a rank without an image to draw is in no hurry")
+    func idleRank() throws {
+      let small = try SmallRun()
+      let long = SmallRun.modelArguments.replacing("trajectory_length=40", with: "trajectory_length=100000")
+      try small.train("run", ["--epochs", "1", "--model-args", long, "--set", "output.samples=1"])
+      let start = ContinuousClock.now
+      try sample(
+        ranks: 2, small.path("runs/run"), "--count", "1", "--timeout", "1", "--output", small.path("one.npy"))
+      #expect(start.duration(to: .now) > .seconds(2), "too soon for a rank to have waited long")
+    }
+
     @Test("known pixels of one's own picture come out exactly as they went in; several samples differ elsewhere")
     func inpainting() throws {
       let small = try SmallRun()

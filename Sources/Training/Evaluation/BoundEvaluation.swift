@@ -58,6 +58,7 @@ public struct BoundEvaluation {
       console.progress(0) { "fitting the trivial models" }
       return GaussianFit(to: host.data.train, standardization: model.standardization, openBLAS: try OpenBLAS())
     }
+    let progress = Progress(communicator, console)
     return try request.splits.map { split in
       let dataset = split == .test ? host.data.test : host.data.train
       let count = min(dataset.count, request.images ?? dataset.count)
@@ -65,7 +66,7 @@ public struct BoundEvaluation {
         try communicator.onRankZero("evaluate the trivial models") {
           fit?.models(on: dataset, count: count)
         } ?? nil
-      let findings = try findings(model, dataset, count, communicator, console)
+      let findings = try findings(model, dataset, count, progress)
       let report = report(findings, model, dataset, split, trivial)
       _ = try communicator.onRankZero("write the files") { try write(findings, model, dataset, split, configuration) }
       return report
@@ -73,8 +74,9 @@ public struct BoundEvaluation {
   }
 
   private func findings(
-    _ model: LoadedModel, _ dataset: ImageDataset, _ count: Int, _ communicator: Communicator, _ console: RunConsole
+    _ model: LoadedModel, _ dataset: ImageDataset, _ count: Int, _ progress: Progress
   ) throws -> Findings {
+    let (communicator, console) = (progress.communicator, progress.console)
     let groups = (count + laneCount - 1) / laneCount
     let terms = BoundTerms(
       dataset: dataset, count: count, standardization: model.standardization, schedule: model.schedule,
@@ -83,7 +85,7 @@ public struct BoundEvaluation {
       kernels: model.kernels)
     let findings =
       try request.isExact
-      ? exact(terms, dataset.shape, communicator, console) : rounds(terms, dataset.shape, communicator, console)
+      ? exact(terms, dataset.shape, progress) : rounds(terms, dataset.shape, progress)
     if !findings.objectives.allSatisfy(\.isFinite), communicator.isRankZero {
       console.warn("\(model.path): the bound is not finite: the model has diverged")
     }
@@ -92,7 +94,7 @@ public struct BoundEvaluation {
 
   /// Every image at every t.
   private func exact(
-    _ terms: BoundTerms, _ shape: ImageShape, _ communicator: Communicator, _ console: RunConsole
+    _ terms: BoundTerms, _ shape: ImageShape, _ progress: Progress
   ) throws -> Findings {
     let (schedule, pixels) = (terms.schedule, shape.height * shape.width)
     var findings = Findings(schedule, shape)
@@ -100,7 +102,7 @@ public struct BoundEvaluation {
     let steps = schedule.trajectoryLength - 1
     for time in 1...steps {
       let round = try terms.terms(step: time, time: { _ in time }, withEntropy: wantsEntropy) { fraction in
-        show(console, communicator, (Double(time - 1) + fraction) / Double(steps), "t = \(time) of \(steps)")
+        try progress.show((Double(time - 1) + fraction) / Double(steps), "t = \(time) of \(steps)")
       }
       findings.steps.add(round, time: { _ in time })
       for image in 0..<terms.count { divergences[image] += round.divergence[image] }
@@ -114,7 +116,7 @@ public struct BoundEvaluation {
 
   /// Every image at times of its own, round by round.
   private func rounds(
-    _ terms: BoundTerms, _ shape: ImageShape, _ communicator: Communicator, _ console: RunConsole
+    _ terms: BoundTerms, _ shape: ImageShape, _ progress: Progress
   ) throws -> Findings {
     let (schedule, pixels) = (terms.schedule, shape.height * shape.width)
     var findings = Findings(schedule, shape)
@@ -126,12 +128,12 @@ public struct BoundEvaluation {
       let text = "round \(mean.rounds + 1)" + (mean.rounds < fewest ? " of \(fewest)" : "")
       let done = mean.rounds < fewest ? Double(mean.rounds) / Double(fewest) : 0
       let round = try terms.terms(step: mean.rounds, time: { Int(times[$0]) }, withEntropy: wantsEntropy) { fraction in
-        show(console, communicator, mean.rounds < fewest ? done + fraction / Double(fewest) : fraction, text)
+        try progress.show(mean.rounds < fewest ? done + fraction / Double(fewest) : fraction, text)
       }
       findings.steps.add(round, time: { Int(times[$0]) })
       mean.add(
         round.divergence.map { schedule.objective(divergence: $0, colors: shape.colors, pixels: pixels) }, times: times)
-      isOver = mean.rounds >= fewest && !isWorthAnotherRound(mean, communicator, console)
+      isOver = mean.rounds >= fewest && !isWorthAnotherRound(mean, progress)
     }
     (findings.objectives, findings.standardError, findings.rounds) = (mean.objectives, mean.standardError, mean.rounds)
     return findings
@@ -139,7 +141,7 @@ public struct BoundEvaluation {
 
   /// Whether the standard error that was asked for is still to be reached; says so where it cannot be.
   private func isWorthAnotherRound(
-    _ mean: StratifiedMean, _ communicator: Communicator, _ console: RunConsole
+    _ mean: StratifiedMean, _ progress: Progress
   ) -> Bool {
     guard let wanted = request.standardError, mean.mean.isFinite else { return false }
     let error = mean.standardError
@@ -147,8 +149,8 @@ public struct BoundEvaluation {
     let imagesError = mean.rounds < Self.tellingRounds ? 0 : mean.imagesError
     let isHopeless = imagesError > wanted
     guard isHopeless || mean.rounds >= Self.mostRounds else { return true }
-    if communicator.isRankZero {
-      console.warn(
+    if progress.communicator.isRankZero {
+      progress.console.warn(
         "--standard-error: \(wanted), reached \(String(format: "%.4f", error)) in \(mean.rounds) rounds; "
           + (isHopeless
             ? "\(mean.imageCount) images differ so much that \(String(format: "%.4f", imagesError)) would remain"
@@ -159,8 +161,22 @@ public struct BoundEvaluation {
 
   private var wantsEntropy: Bool { request.perStepFile != nil }
 
-  private func show(_ console: RunConsole, _ communicator: Communicator, _ fraction: Double, _ text: String) {
-    if communicator.isRankZero { console.progress(fraction) { text } }
+  /// Where an evaluation stands: rank 0 shows it, and the ranks meet.
+  private struct Progress {
+    let communicator: Communicator
+    let console: RunConsole
+    private let meetings: Interruption
+
+    init(_ communicator: Communicator, _ console: RunConsole) {
+      self.communicator = communicator
+      self.console = console
+      meetings = Interruption(communicator)
+    }
+
+    func show(_ fraction: Double, _ text: String) throws {
+      if communicator.isRankZero { console.progress(fraction) { text } }
+      try meetings.check()
+    }
   }
 
   private func report(

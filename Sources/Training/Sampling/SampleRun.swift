@@ -42,6 +42,7 @@ public struct SampleRun {
     let known = try communicator.agree("prepare the mask") { try self.known(architecture) }
     let passes = self.passes(model, pictures, known: known, times: times)
     var results: [SampleSet] = []
+    let meetings = Interruption(communicator)
     for (index, pass) in passes.enumerated() {
       results.append(
         try draw(pass, model, communicator) { fraction in
@@ -49,6 +50,7 @@ public struct SampleRun {
           if communicator.isRankZero {
             console.progress(whole) { "\(Int(whole * Double(passes.count * pass.count))) images" }
           }
+          try meetings.check()
         })
     }
     let seconds = start.duration(to: .now).seconds
@@ -152,7 +154,7 @@ public struct SampleRun {
 
   /// Draws all samples of a pass, block by block; rank 0 has them then.
   private func draw(
-    _ pass: Pass, _ model: LoadedModel, _ communicator: Communicator, progress: (Double) -> Void
+    _ pass: Pass, _ model: LoadedModel, _ communicator: Communicator, progress: (Double) throws -> Void
   ) throws -> SampleSet {
     let threads = SampleTeam.usefulThreads(request.threads ?? communicator.ownCores, samples: pass.count)
     let team = SampleTeam(
@@ -171,7 +173,7 @@ public struct SampleRun {
         size, seed: request.seed, from: startTime, keeping: times,
         share: { pass.share(first + $0.lowerBound..<first + $0.upperBound) },
         value: model.standardization.greyLevel(of:)
-      ) { progress((Double(first) + Double(size) * $0) / Double(pass.count)) }
+      ) { try progress((Double(first) + Double(size) * $0) / Double(pass.count)) }
       guard communicator.isRankZero else { continue }
       for time in times.indices { result.images[time] += images[time] }
     }
