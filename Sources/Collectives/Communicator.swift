@@ -1,5 +1,6 @@
 internal import CMPI
 import Foundation
+import Tensors
 
 /// The ranks of a job and what they do together.
 ///
@@ -81,7 +82,7 @@ public final class Communicator {
       hosts: try alone.gather(Array(host.utf8)).map { String(decoding: $0, as: UTF8.self) },
       hostLeaders: try alone.gather(Int(leader)))
     let memory = HostPulses.memory()
-    let offers = try alone.gather(MemoryOffer(memory).number)
+    let offers = try alone.gather(memory?.offer)
     watchdog.name(
       rank: Int(rank), hosts: topology.hosts,
       pulses: memory.map { HostPulses($0, offers: offers, rank: Int(rank), topology: topology) },

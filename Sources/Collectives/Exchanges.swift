@@ -1,4 +1,6 @@
 internal import CMPI
+import Foundation
+import Tensors
 
 /// What all ranks do with small and large values outside the step.
 extension Communicator {
@@ -81,6 +83,13 @@ extension Communicator {
     var values = [Int64](repeating: 0, count: rankCount)
     try perform(.gather) { cmpi_gather_integers($0, Int64(value), &values) }
     return values.map(Int.init)
+  }
+
+  /// What each rank's memory is mapped by, in the order of ranks, on all ranks; nil of ranks without.
+  func gather(_ offer: MappedMemory.Offer?) throws(CollectiveError) -> [MappedMemory.Offer?] {
+    try gather(offer.flatMap { try? Array(JSONEncoder().encode($0)) } ?? []).map {
+      try? JSONDecoder().decode(MappedMemory.Offer.self, from: Data($0))
+    }
   }
 
   /// Every rank's bytes, of any lengths, in the order of ranks, on all ranks.

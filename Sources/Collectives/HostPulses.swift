@@ -32,13 +32,12 @@ final class HostPulses: @unchecked Sendable {
   /// Maps the other ranks' memory.
   ///
   /// - Parameters:
-  ///   - offers: Each rank's `MemoryOffer` of its `memory`.
-  init(_ own: MappedMemory, offers: [Int], rank: Int, topology: Topology) {
+  ///   - offers: Each rank's of its `memory`.
+  init(_ own: MappedMemory, offers: [MappedMemory.Offer?], rank: Int, topology: Topology) {
     self.own = own
     neighbours = topology.ranks(onHostOf: rank).compactMap { other in
       guard other != rank else { return nil }
-      return MemoryOffer(number: offers[other]).memory(count: Self.size, isWritten: false)
-        .map { Neighbour(rank: other, memory: $0) }
+      return offers[other].flatMap { MappedMemory($0) }.map { Neighbour(rank: other, memory: $0) }
     }
   }
 

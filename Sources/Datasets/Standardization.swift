@@ -89,6 +89,9 @@ public struct GreyLevels: Equatable, Codable, Sendable {
     self.squares += squares
   }
 
+  /// Whether some pixels have these sums: count · squares is never below sum².
+  var arePossible: Bool { UInt128(count) * UInt128(squares) >= UInt128(sum) * UInt128(sum) }
+
   /// Takes in what others summed.
   public mutating func add(_ other: GreyLevels) {
     count += other.count

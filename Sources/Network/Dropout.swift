@@ -45,10 +45,15 @@ public final class Dropout {
   /// Takes new masks from here on.
   public func begin(step: Int) { self.step = step }
 
+  /// Where a site's masks come from.
+  func stream(_ site: Site) -> CounterRandom {
+    // Not the factor that `CounterRandom` gives purposes: a site's stream would be another purpose's.
+    CounterRandom(seed: seed &+ UInt64(site.number) &* 0xD1B5_4A32_D192_ED03, purpose: .dropout, step: step)
+  }
+
   /// Drops values of 16 images, [elements][16].
   func apply(_ values: UnsafeMutablePointer<Float>, elements: Int, site: Site, indices: UnsafePointer<UInt32>) {
-    let stream = CounterRandom(
-      seed: seed &+ UInt64(site.number) &* 0x9E37_79B9_7F4A_7C15, purpose: .dropout, step: step)
+    let stream = stream(site)
     kernels.uniforms(
       uniforms.pointer, from: 0, count: elements, indices: indices, step: stream.step, key: stream.key)
     kernels.applyDropout(values, uniforms: uniforms.pointer, count: elements * laneCount, rate: rate)

@@ -1,7 +1,7 @@
 /// What random numbers are drawn for.
 ///
 /// Every purpose has its own stream, so that adding one never changes another.
-public enum RandomPurpose: UInt32, Sendable {
+public enum RandomPurpose: UInt32, CaseIterable, Sendable {
   /// Initial parameters.
   case initialization = 1
   /// The order of the images in an epoch.

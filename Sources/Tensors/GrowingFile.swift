@@ -19,6 +19,8 @@ public struct GrowingFile: Sendable {
     let descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0o666)
     guard descriptor >= 0 else { throw InputError(systemFault: path) }
     defer { close(descriptor) }
+    // One record after the other, from whatever thread: a failed one is cut off where it began. Closing unlocks.
+    flock(descriptor, LOCK_EX)
     var status = stat()
     guard fstat(descriptor, &status) == 0 else { throw InputError(systemFault: path) }
     do throws(InputError) {

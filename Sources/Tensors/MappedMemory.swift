@@ -13,8 +13,7 @@ import CPlatform
 public final class MappedMemory: @unchecked Sendable {
   /// The bytes; at a multiple of a huge page where they are as long as one.
   public let bytes: UnsafeMutableRawBufferPointer
-  /// What another process of this host opens it by, beside this process's number.
-  public let descriptor: Int32
+  private let descriptor: Int32
   /// Whether it is a file's content, which may be longer than the machine's memory.
   public let isFile: Bool
 
@@ -34,26 +33,46 @@ public final class MappedMemory: @unchecked Sendable {
   }
 
   /// Maps a file, to read; nil where there is none, or an empty one.
-  public convenience init?(contentsOf path: String) { self.init(opening: path, count: nil, isFile: true) }
+  public convenience init?(contentsOf path: String) { self.init(opening: path, isFile: true) }
 
-  /// Maps another process's memory, to read; nil where it cannot be seen from here.
+  /// What another process of this host needs to map it.
+  public struct Offer: Codable, Sendable {
+    var process: Int32
+    let descriptor: Int32
+    var count: Int
+    let isFile: Bool
+    /// Of the file: in containers processes are numbered anew, and what is seen under a number may be another's.
+    var inode: UInt64
+
+    fileprivate init?(_ memory: MappedMemory) {
+      var status = stat()
+      guard fstat(memory.descriptor, &status) == 0 else { return nil }
+      process = getpid()
+      descriptor = memory.descriptor
+      count = memory.bytes.count
+      isFile = memory.isFile
+      inode = UInt64(status.st_ino)
+    }
+
+    fileprivate var path: String { "/proc/\(process)/fd/\(descriptor)" }
+    fileprivate func fits(_ status: stat) -> Bool { status.st_size == count && UInt64(status.st_ino) == inode }
+  }
+
+  /// What other processes map it by.
+  public var offer: Offer? { Offer(self) }
+
+  /// Maps another process's memory; nil where it cannot be seen from here.
   ///
-  /// - Parameter isFile: Whether the other process has mapped a file.
-  public convenience init?(of process: Int32, descriptor other: Int32, count: Int, isFile: Bool) {
-    self.init(opening: "/proc/\(process)/fd/\(other)", count: count, isFile: isFile)
+  /// - Parameter isWritten: Whether to write it too.
+  public convenience init?(_ offer: Offer, isWritten: Bool = false) {
+    self.init(opening: offer.path, isFile: offer.isFile, isWritten: isWritten) { offer.fits($0) }
   }
 
-  /// Maps another process's memory, to read and to write; nil where it cannot be seen from here.
-  public convenience init?(sharedBy process: Int32, descriptor other: Int32, count: Int) {
-    self.init(opening: "/proc/\(process)/fd/\(other)", count: count, isFile: false, isWritten: true)
-  }
-
-  /// - Parameter count: The length that it must have; nil for any.
-  private init?(opening path: String, count: Int?, isFile: Bool, isWritten: Bool = false) {
+  private init?(opening path: String, isFile: Bool, isWritten: Bool = false, fits: (stat) -> Bool = { _ in true }) {
     let descriptor = open(path, (isWritten ? O_RDWR : O_RDONLY) | O_CLOEXEC)
     guard descriptor >= 0 else { return nil }
     var status = stat()
-    guard fstat(descriptor, &status) == 0, status.st_size == count ?? Int(status.st_size),
+    guard fstat(descriptor, &status) == 0, fits(status),
       let start = Self.map(
         descriptor, count: Int(status.st_size), isWritten ? PROT_READ | PROT_WRITE : PROT_READ)
     else {

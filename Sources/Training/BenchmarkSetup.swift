@@ -53,11 +53,12 @@ struct BenchmarkSetup {
 
   /// The configuration for images of the data set's shape, checked against the ranks; collective.
   ///
-  /// - Throws: `InputError` for a configuration that cannot run.
+  /// - Throws: `InputError` for a configuration that cannot run, `CollectiveError` where ranks have different ones.
   static func completed(
     _ requested: Configuration, communicator: Communicator
   ) throws -> (configuration: Configuration, shape: ImageShape) {
-    try communicator.agree("check the configuration") {
+    try communicator.requireSameOnAllRanks(requested.facts)
+    return try communicator.agree("check the configuration") {
       let shape = try requested.dataset.name.shape(width: requested.spatialWidth, colors: requested.colorCount)
       let completed = try requested.completed(for: shape)
       try Trainer.check(completed, imageCount: completed.training.batchSize, rankCount: communicator.rankCount)

@@ -138,7 +138,9 @@ private struct CheckpointMetadata {
     return Checkpoint(
       configuration: configuration, scale: scale, shift: try number("shift"), epoch: try integer("epoch"), step: step,
       optimizerSteps: try strings["optimizer_steps"] == nil ? step : integer("optimizer_steps"),
-      epochObjectiveSum: try strings["epoch_objective_sum"] == nil ? 0 : number("epoch_objective_sum"),
+      // Not finite after a step whose objective was not: the run has gone on.
+      epochObjectiveSum: try strings["epoch_objective_sum"] == nil
+        ? 0 : number("epoch_objective_sum", canBeInfinite: true),
       epochImages: try strings["epoch_images"] == nil ? 0 : integer("epoch_images"), version: try text("version"))
   }
 
@@ -158,10 +160,10 @@ private struct CheckpointMetadata {
     return integer
   }
 
-  private func number(_ key: String) throws(InputError) -> Double {
+  private func number(_ key: String, canBeInfinite: Bool = false) throws(InputError) -> Double {
     let text = try text(key)
-    guard let number = Double(text), number.isFinite else {
-      throw InputError(path, found: "\(key) \(text)", expected: "a finite number")
+    guard let number = Double(text), number.isFinite || canBeInfinite else {
+      throw InputError(path, found: "\(key) \(text)", expected: canBeInfinite ? "a number" : "a finite number")
     }
     return number
   }

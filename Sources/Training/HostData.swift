@@ -64,7 +64,7 @@ struct HostData {
   ) throws -> HostData {
     guard communicator.rankCount > 1 else { return try own ?? alone() }
     let offer = try own.flatMap { own in
-      try memory.map { try JSONEncoder().encode(Offer(own, memory: $0)) }
+      try memory?.offer.map { try JSONEncoder().encode(Offer(own, memory: $0)) }
     }
     let offers = try communicator.gather(Array(offer ?? Data()))
     let leader = communicator.topology.hostLeaders[communicator.rank]
@@ -114,10 +114,7 @@ struct HostData {
 
 /// What the other ranks of a host need to map its data.
 private struct Offer: Codable {
-  var process: Int32
-  var descriptor: Int32
-  var bytes: Int
-  var isFile: Bool
+  var memory: MappedMemory.Offer
   var name: String
   var colors: Int
   var width: Int
@@ -127,12 +124,9 @@ private struct Offer: Codable {
   var shift: Double
   var digest: String
 
-  init(_ data: HostData, memory: MappedMemory) {
+  init(_ data: HostData, memory: MappedMemory.Offer) {
     let (train, test) = (data.data.train, data.data.test)
-    process = getpid()
-    descriptor = memory.descriptor
-    bytes = memory.bytes.count
-    isFile = memory.isFile
+    self.memory = memory
     name = train.name
     colors = train.shape.colors
     width = train.shape.width
@@ -147,10 +141,7 @@ private struct Offer: Codable {
   static func attached(_ encoded: [UInt8]) throws -> HostData? {
     guard !encoded.isEmpty else { return nil }
     let offer = try JSONDecoder().decode(Offer.self, from: Data(encoded))
-    guard
-      let memory = MappedMemory(
-        of: offer.process, descriptor: offer.descriptor, count: offer.bytes, isFile: offer.isFile)
-    else { return nil }
+    guard let memory = MappedMemory(offer.memory) else { return nil }
     let shape = ImageShape(colors: offer.colors, height: offer.width, width: offer.width)
     return HostData(
       data: try TrainingData(

@@ -78,6 +78,8 @@ public final class Trainer {
     let schedule = NoiseSchedule(
       trajectoryLength: architecture.trajectoryLength, temporalBasisCount: architecture.temporalBasisCount,
       firstStepBeta: architecture.firstStepBeta)
+    // A resumed run needs LAPACK too, at its first test bound; and what is missing should be before there is a folder.
+    let openBLAS = try communicator.onRankZero("load OpenBLAS") { try OpenBLAS() }
     var run: OpenRun?
     switch mode {
     case .training:
@@ -87,8 +89,6 @@ public final class Trainer {
         try OpenRun.folder(configuration, resume: resume)
       }
     }
-    // A resumed run needs LAPACK too, at its first test bound.
-    let openBLAS = try communicator.onRankZero("load OpenBLAS") { try OpenBLAS() }
     let initial =
       run?.checkpoint != nil
       ? nil

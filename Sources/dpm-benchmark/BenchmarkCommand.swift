@@ -113,6 +113,21 @@ struct BenchmarkCommand: RankedCommand {
         "distributed.threads", found: "\(configuration.distributed.threads)",
         expected: "1 with --compare-pytorch, whose processes have a thread each")
     }
+    guard !Communicator.isLaunched else {
+      throw InputError(
+        "dpm-benchmark", found: "a launcher around it",
+        expected: "to be started alone with --compare-pytorch: it starts the ranks itself")
+    }
+    for (flag, isGiven) in [("--profile", profile), ("--exchange", exchange), ("--timeout", timeout != nil)]
+    where isGiven {
+      throw InputError(flag, found: "--compare-pytorch beside it", expected: "one of the two")
+    }
+    let peers: [DatasetName] = [.mnist, .cifar10]
+    guard peers.contains(configuration.dataset.name) else {
+      throw InputError(
+        "dataset.name", found: "\(configuration.dataset.name.rawValue)",
+        expected: "mnist or cifar10 with --compare-pytorch, whose script has these models")
+    }
     let (ranks, repetitions) = (ranks ?? 1, repetitions ?? 5)
     guard (1...1024).contains(ranks) else { throw InputError("--ranks", found: "\(ranks)", expected: "1 ... 1024") }
     guard (1...1000).contains(repetitions) else {

@@ -66,6 +66,10 @@ import Testing
       _ = try folder.write(flipped, as: name)
       // A digit of a sum may still be one: what counts is that nothing is read that is not there.
       _ = try? cache.contents(listing: "now")
+      // Another digit.
+      flipped[index] ^= 0x81
+      _ = try folder.write(flipped, as: name)
+      _ = try? cache.contents(listing: "now")
     }
     let text = String(decoding: whole.dropFirst(20), as: UTF8.self)
     let other = text.replacingOccurrences(of: "\"version\":2", with: "\"version\":1")

@@ -47,6 +47,19 @@ import Testing
     }
   }
 
+  @Test("no place's masks come from the numbers of another purpose, or of another place")
+  func streams() throws {
+    let architecture = Architecture(width: 12, colors: 1, channels: 7, layers: 2, dense: (2, 9, 2), upper: (2, 5))
+    let dropout = try #require(
+      Dropout(rate: 0.5, seed: 5, architecture: architecture, kernels: try KernelChoice.kernels(requested: "portable")))
+    var keys = Set(RandomPurpose.allCases.map { CounterRandom(seed: 5, purpose: $0, step: 0).key })
+    let sites =
+      (0..<128).flatMap { [Dropout.Site.convolution($0), .denseLower($0)] }
+      + (0..<8).flatMap { layer in (0..<1024).map { .denseUpper(layer, row: $0) } }
+    // The first convolution's is the purpose's own.
+    for site in sites { #expect(keys.insert(dropout.stream(site).key).inserted || site == .convolution(0), "\(site)") }
+  }
+
   @Test("the gradient with dropout is the slope of the objective", arguments: GoldenNetworkTests.tiny)
   func slope(_ name: String) throws {
     let network = try GoldenNetwork(name, kernels: KernelChoice.available().last?.name ?? "portable")

@@ -1,29 +1,39 @@
-import Glibc
-import Tensors
 import Testing
 
+@testable import Tensors
+
 @Suite struct MappedMemoryTests {
-  @Test("what one writes, another mapping of the same memory shows; other sizes and processes are refused")
+  @Test("what one writes, another mapping of the same memory shows; other sizes, processes and files are refused")
   func mapping() throws {
     let memory = try #require(MappedMemory(count: 10_000))
     memory.bytes[9_999] = 42
-    let other = try #require(MappedMemory(of: getpid(), descriptor: memory.descriptor, count: 10_000, isFile: false))
+    let offer = try #require(memory.offer)
+    let other = try #require(MappedMemory(offer))
     #expect(other.bytes[9_999] == 42 && other.bytes[0] == 0)
-    #expect(MappedMemory(of: getpid(), descriptor: memory.descriptor, count: 10_001, isFile: false) == nil)
-    #expect(MappedMemory(of: 0, descriptor: memory.descriptor, count: 10_000, isFile: false) == nil)
+    var wrong = offer
+    wrong.count = 10_001
+    #expect(MappedMemory(wrong) == nil)
+    wrong = offer
+    wrong.process = 0
+    #expect(MappedMemory(wrong) == nil)
+    // A file of the same length, as another process of that number may have.
+    let twin = try #require(MappedMemory(count: 10_000))
+    wrong = offer
+    wrong.inode = try #require(twin.offer?.inode)
+    #expect(MappedMemory(wrong) == nil)
   }
 
   @Test("what others write is seen too, by buffers in the same memory", arguments: [1000, 3 << 20])
   func writing(count: Int) throws {
     let memory = try #require(MappedMemory(count: 4 * count))
     memory.useHugePages()
-    let other = try #require(MappedMemory(sharedBy: getpid(), descriptor: memory.descriptor, count: 4 * count))
+    let offer = try #require(memory.offer)
+    let other = try #require(MappedMemory(offer, isWritten: true))
     let (first, second) = (FloatBuffer(count: count, in: memory), FloatBuffer(count: count, in: other))
     #expect(first.elements.allSatisfy { $0 == 0 })
     first[0] = 1
     second[count - 1] = 2
     #expect(second[0] == 1 && first[count - 1] == 2 && first.pointer != second.pointer)
-    #expect(MappedMemory(sharedBy: getpid(), descriptor: memory.descriptor, count: 4 * count + 1) == nil)
     if count >= 1 << 20 { #expect(UInt(bitPattern: second.pointer) % (2 << 20) == 0) }
   }
 

@@ -55,6 +55,15 @@ struct CheckpointTests {
     try file.requireArchitecture(checkpoint.architecture)
   }
 
+  @Test("an epoch whose objective is no longer finite is read back", arguments: [Double.nan, .infinity, -.infinity])
+  func brokenObjective(sum: Double) throws {
+    var checkpoint = checkpoint
+    checkpoint.epochObjectiveSum = sum
+    try checkpoint.write(to: path, state: [("", filledBuffer(salt: 0))])
+    let read = try CheckpointFile(contentsOf: path).checkpoint.epochObjectiveSum
+    #expect(read.isNaN == sum.isNaN && (sum.isNaN || read == sum))
+  }
+
   @Test("tensors have the format's names, shapes and order; padding is not stored")
   func tensors() throws {
     try checkpoint.write(
@@ -161,6 +170,7 @@ struct CheckpointTests {
       ("seed", "99999999999999999999", "seed 9"), ("version", nil, "no version"),
       ("optimizer", "adam", "optimizer adam"),
       ("optimizer_steps", "-2", "optimizer_steps -2"), ("epoch_images", "x", "epoch_images x"),
+      ("epoch_objective_sum", "x", "epoch_objective_sum x"),
     ])
   func brokenMetadata(key: String, value: String?, found: String) throws {
     try rewrite { metadata, _ in metadata[key] = value }

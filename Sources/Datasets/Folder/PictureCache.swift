@@ -72,7 +72,7 @@ public struct PictureCache: Sendable {
     guard let summary = try? JSONDecoder().decode(Summary.self, from: json), summary.version == Self.version,
       summary.listing == listing, summary.trainCount > 0, summary.testCount > 0,
       summary.trainCount <= pixels, summary.testCount <= pixels,
-      pixels == (summary.trainCount + summary.testCount) * shape.elements
+      pixels == (summary.trainCount + summary.testCount) * shape.elements, summary.levels.arePossible
     else { return nil }
     return try CachedPictures(memory, summary, name: name, shape: shape)
   }

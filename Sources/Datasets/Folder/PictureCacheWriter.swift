@@ -24,13 +24,7 @@ public final class PictureCacheWriter {
     let file = URL(fileURLWithPath: cache.path)
     let folder = file.deletingLastPathComponent().path
     Self.sweep(folder)
-    temporaryPath = "\(folder)/.\(file.lastPathComponent).\(UUID().uuidString)\(Self.suffix)"
-    descriptor = open(temporaryPath, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o666)
-    guard descriptor >= 0 else {
-      throw InputError(systemFault: folder, expected: "a folder to write to, or another XDG_CACHE_HOME")
-    }
-    // Tells other jobs that this one lives, on whatever host.
-    flock(descriptor, LOCK_EX | LOCK_NB)
+    (temporaryPath, descriptor) = try Self.makeFile(in: folder, name: file.lastPathComponent)
     let needed = count * cache.shape.elements
     var system = statvfs()
     if fstatvfs(descriptor, &system) == 0 {
@@ -91,11 +85,28 @@ public final class PictureCacheWriter {
 
   private static let suffix = ".part"
 
+  /// Makes a file and locks it, which tells other jobs that this one lives, on whatever host.
+  private static func makeFile(in folder: String, name: String) throws(InputError) -> (path: String, descriptor: Int32)
+  {
+    while true {
+      let path = "\(folder)/.\(name).\(UUID().uuidString)\(suffix)"
+      let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o666)
+      guard descriptor >= 0 else {
+        throw InputError(systemFault: folder, expected: "a folder to write to, or another XDG_CACHE_HOME")
+      }
+      // Waits for another job's sweep, which may have come before and removed it.
+      flock(descriptor, LOCK_EX)
+      if access(path, F_OK) == 0 { return (path, descriptor) }
+      close(descriptor)
+    }
+  }
+
   /// Removes files that no living job writes.
   private static func sweep(_ folder: String) {
     for name in (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? [] where name.hasSuffix(suffix) {
       let path = "\(folder)/\(name)"
-      let descriptor = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC)
+      // To write: NFS locks no file else.
+      let descriptor = open(path, O_WRONLY | O_NOFOLLOW | O_CLOEXEC)
       guard descriptor >= 0 else { continue }
       if flock(descriptor, LOCK_EX | LOCK_NB) == 0 { unlink(path) }
       close(descriptor)
