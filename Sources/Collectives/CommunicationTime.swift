@@ -4,7 +4,7 @@ public struct CommunicationTime: Equatable, Sendable {
   public var total = 0.0
   /// Of that, inside `begin` and `poll`: the computation pays it.
   public var polling = 0.0
-  /// Of that, inside `finish`, `waitForPlace` and `addExposed`: what the step waited.
+  /// Of that, inside `finish`, `waitForPlace`, `addExposed` and the gathers between steps: what the step waited.
   public var exposed = 0.0
 
   /// No time at all.

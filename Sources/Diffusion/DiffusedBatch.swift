@@ -29,6 +29,9 @@ public final class DiffusedBatch {
   /// nb.
   public let basisCount: Int
 
+  /// Floats from a group's targets to the next one's.
+  private let targetPitch: Int
+
   /// Makes room for `groupCapacity` lane groups.
   public init(colors: Int, width: Int, basisCount: Int, groupCapacity: Int) {
     self.colors = colors
@@ -36,7 +39,9 @@ public final class DiffusedBatch {
     self.basisCount = basisCount
     self.groupCapacity = groupCapacity
     noisy = FloatBuffer(count: groupCapacity * colors * (width + 2) * (width + 2) * laneCount)
-    target = FloatBuffer(count: groupCapacity * colors * width * width * laneCount)
+    // Random numbers come by fours of elements.
+    targetPitch = (colors * width * width + 3) / 4 * 4 * laneCount
+    target = FloatBuffer(count: groupCapacity * targetPitch)
     coefficients = FloatBuffer(count: groupCapacity * LaneCoefficient.allCases.count * laneCount)
     basis = FloatBuffer(count: groupCapacity * basisCount * laneCount)
     divergence = AlignedBuffer(count: groupCapacity * laneCount)
@@ -54,7 +59,7 @@ public final class DiffusedBatch {
     noisy.pointer + group * noisyStride + (width + 3) * laneCount
   }
   /// A group's targets.
-  public func target(_ group: Int) -> UnsafeMutablePointer<Float> { target.pointer + group * targetStride }
+  public func target(_ group: Int) -> UnsafeMutablePointer<Float> { target.pointer + group * targetPitch }
   /// A group's table of coefficients.
   public func coefficients(_ group: Int) -> UnsafeMutablePointer<Float> {
     coefficients.pointer + group * LaneCoefficient.allCases.count * laneCount

@@ -6,7 +6,7 @@
 public protocol KernelSet: Sendable {
   /// `portable`, `avx2` or `avx512`.
   var name: String { get }
-  /// Lanes that are computed of every group: 16, or the first 8 where no more hold images.
+  /// Lanes that products, gradients and transforms compute of every group: 16, or the first 8 where no more hold images.
   var lanes: Int { get }
   /// Tiles of Winograd's strips where the L2 cache holds none: what products' register tiles take evenly, and enough for
   /// the weights and their gradient's sums, which pass by once a strip.

@@ -6,7 +6,7 @@
 ///     r  = (μ_q - √(1-β)·x_t)/√β = √(β/α)·(x_t - ε/√(1-ᾱ))        (the readout that would hit the posterior's mean)
 ///     KL = ½·(δ - ln ρ - ln(1 + β·(e^δ - 1))) + ½·(ρ + (r - m)²)·q - ½
 ///
-/// They equal MODEL.md's formulas, but nothing cancels: σ_θ and σ_q are both close to √β, μ_θ and μ_q to x_t.
+/// They equal MODEL.md's formulas, but σ_θ - σ_q and μ_θ - μ_q need not be taken: σ_θ and σ_q are both close to √β, μ_θ and μ_q to x_t.
 public enum LaneCoefficient: Int, CaseIterable {
   /// √ᾱ_t, the weight of x_0 in x_t.
   case signal

@@ -94,8 +94,8 @@ public struct Product {
     self.epilogue = epilogue
   }
 
-  /// Floats of `packing`: a block of inputs, and the offsets of its depth.
-  public static var packingCount: Int { packedFloats + packedFloats / laneCount }
+  /// Floats of `packing`: a block of inputs, and the offsets of its depth, whose inputs are one vector of 8 at least.
+  public static var packingCount: Int { packedFloats + packedFloats / 8 }
   /// Floats of the largest block of inputs that is packed.
   public static var packedFloats: Int { inputBlockFloats * 3 / 2 }
   /// Floats of a block of inputs, about: 24 KiB, which leaves the smallest L1 caches, of 32 KiB, room for weights and sums.

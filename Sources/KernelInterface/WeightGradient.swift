@@ -13,7 +13,7 @@ public struct WeightGradient {
   public var inputs: UnsafePointer<Float>
   /// Offsets in floats, `inputCount` of them.
   public var inputOffsets: UnsafePointer<Int32>
-  /// Floats between columns, of gradients and of inputs.
+  /// Floats between columns, of gradients and of inputs: 16, or of kernels for 8 lanes also 8.
   public var columnStride: Int
   /// Rows of `gradients`.
   public var outputCount: Int

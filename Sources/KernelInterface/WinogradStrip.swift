@@ -45,7 +45,7 @@ public struct WinogradStrip {
   public var sixes: Int
   /// Tiles 4 pixels wide.
   public var fours: Int
-  /// 8·(6·sixes + 4·fours + 2)·16 floats that a transform may overwrite.
+  /// 8·(W + 2)·16 floats that a transform may overwrite, W being the images' width.
   public var scratch: UnsafeMutablePointer<Float>
   /// [channels][2][8][16]: the last two columns of the input's adjoint, where the next strip of the row begins.
   public var columnCarry: UnsafeMutablePointer<Float>

@@ -32,8 +32,10 @@ extension VectorKernels {
 
   @inline(__always)
   private func productBatch(_ product: Product) {
-    // Rows of whole tiles of 5 or of 4, as for a panel.
-    let isOneRun = product.isRun && product.rows % 20 == 0 && (product.columns <= evenColumns || parts > 1)
+    // Rows of whole tiles of 5 or of 4, as for a panel; and no half of a vector left, which would be a run of its own.
+    let isOneRun =
+      product.isRun && product.rows % 20 == 0 && (product.columns <= evenColumns || parts > 1)
+      && product.columns * lanes % Vector.scalarCount == 0
     guard product.batch.count > 1 && !isOneRun else { return productPanels(product) }
     // One by one: the outputs of one may take the place of the inputs of the one before, and what all tiles of one shape
     // have read is gone from the L1 cache when those of another come.

@@ -1,8 +1,8 @@
 internal import CPlatform
 
-// The only place where the three builds of these files differ: the width of a vector, and
-// whether multiplications and additions fuse (Package.swift defines VECTOR_WIDTH_n and FUSED_MULTIPLY_ADD for each).
-// The register tiles that fit are chosen beside the loops that use them.
+// What a vector is in each of the three builds of these files, and whether multiplications and additions fuse (Package.swift
+// defines VECTOR_WIDTH_n and FUSED_MULTIPLY_ADD for each). The register tiles that fit, and what becomes of 8 lanes, are chosen
+// beside the loops that use them.
 
 #if VECTOR_WIDTH_16
   /// 16 images of one pixel: a whole lane group, in one of 32 registers.

@@ -35,7 +35,7 @@ public struct VectorKernels: KernelSet {
     #endif
   }
 
-  /// Tiles of a strip that no cache holds: 4 vectors, or 12 of 8 for the 6 tiles of a row of 32 pixels.
+  /// With AVX-512 one register tile's columns; else up to 8: a row of 32 pixels has 6, whose 12 vectors tiles of 3 take evenly.
   public var tilesPerWideStrip: Int {
     #if VECTOR_WIDTH_16
       4

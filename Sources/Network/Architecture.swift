@@ -6,7 +6,7 @@ import Tensors
 public struct Architecture: Equatable, Sendable {
   /// Width and height of the images, H = W.
   public var spatialWidth = 28
-  /// Colours of a pixel: 1 (grey) or 3.
+  /// Colours of a pixel: 1 (grey) or 3, as data sets have; 2 is allowed too.
   public var colorCount = 1
   /// T: the number of steps of the forward and the reverse trajectory.
   public var trajectoryLength = 1000

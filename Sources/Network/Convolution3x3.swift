@@ -52,8 +52,8 @@ final class Convolution3x3 {
     weightSums = FloatBuffer(
       count: usesWinograd ? 0 : WeightGradient.sumCount(outputs: outputs, inputs: inputs * 9))
     biasSums = FloatBuffer(count: bias.count * laneCount)
-    forwardOffsets = Self.offsets(channels: inputs, width: width)
-    backwardOffsets = Self.offsets(channels: outputs, width: width)
+    forwardOffsets = Self.offsets(channels: usesWinograd ? 0 : inputs, width: width)
+    backwardOffsets = Self.offsets(channels: usesWinograd || !hasInputGradient ? 0 : outputs, width: width)
   }
 
   /// Where the neighbour (ky, kx) of a row's first pixel lies in channel c, for depth (c, ky, kx).

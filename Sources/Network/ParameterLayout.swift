@@ -1,8 +1,8 @@
 /// Where every parameter lies in the one buffer that holds them all, and the checkpoint's name and shape of each.
 ///
 /// The same layout serves gradients and the optimizer's state: optimizer, all-reduce and checkpoint see one vector.
-/// Tensors stand in the order in which the backward pass completes them (dense branch, upper branch, convolutions from
-/// the last to the first), so that a bucket of the all-reduce is a contiguous range.
+/// The dense branch's tensors stand in the order in which the backward pass completes them, then all others (upper branch,
+/// convolutions from the last to the first), so that a bucket of the all-reduce is a contiguous range.
 public struct ParameterLayout: Equatable, Sendable {
   /// One parameter tensor.
   public struct Entry: Equatable, Sendable {
@@ -20,7 +20,7 @@ public struct ParameterLayout: Equatable, Sendable {
 
   /// All tensors, in the buffer's order.
   public let entries: [Entry]
-  /// Elements of the buffer with the padding between tensors: zero in parameters, anything in sums of gradients.
+  /// Elements of the buffer with the padding between tensors: zero in initial parameters, without meaning later.
   public let count: Int
   /// Elements without padding: the number of parameters.
   public let parameterCount: Int

@@ -103,7 +103,7 @@ public final class TransformedWeights {
   /// A layer's at a scale; nil where it does without.
   func layer(_ layer: Int, scale: Int) -> Layer? {
     guard let offset = offsets[layer][scale] else { return nil }
-    // Whole vectors, which different models write into different cache lines.
+    // Whole vectors: different models write different cache lines, where channels are a multiple of 4.
     let filterCount = channels * channels
     let vectors = (filterCount + laneCount - 1) / laneCount
     func border(_ share: Int) -> Int { min(filterCount, vectors * share / shareCount * laneCount) }

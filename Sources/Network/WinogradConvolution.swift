@@ -255,7 +255,7 @@ final class WinogradWorkspace {
   init(channels: Int, width: Int, secondLevelCache: Int, tilesPerWideStrip: Int) {
     self.secondLevelCache = secondLevelCache
     self.tilesPerWideStrip = tilesPerWideStrip
-    // Images of several scales are no wider than the largest, in tiles either: of those that an odd width leaves.
+    // No row has more, at any scale; an odd width has no `WinogradTiling` to be asked.
     let tiles = Self.tilesPerStrip(
       channels: channels, tiles: width / 4, secondLevelCache: secondLevelCache, wide: tilesPerWideStrip)
     let positionFloats = (channels * tiles + 1) * laneCount

@@ -131,7 +131,7 @@ public struct ReportPage: Encodable, Sendable {
   public var written = ""
   /// The numbers that a reader looks for first.
   public var headlines: [Fact] = []
-  /// Where the bound stands: marks from the worst to the best, among them the model's own, which is last.
+  /// Where the bound stands: marks in any order, which the page sorts; the model's own is last.
   public var scale: [Level] = []
   /// Curves.
   public var charts: [Chart] = []

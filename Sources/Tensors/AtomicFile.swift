@@ -16,7 +16,7 @@ public struct AtomicFile {
   /// Writes a file; `body` appends its content.
   ///
   /// - Throws: `InputError` with the system's text (no space left on device, permission denied, …), or what `body`
-  ///   throws. The file is then what it was before.
+  ///   throws. The file is then what it was before, unless its folder could not be synced: then it is the new one.
   public static func write(
     to path: String, _ body: (AtomicFile) throws(InputError) -> Void
   ) throws(InputError) {

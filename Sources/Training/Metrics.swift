@@ -97,7 +97,7 @@ extension Metrics: Codable {
     imagesPerSecond = try number(.imagesPerSecond)
     ranks = try values.decode(Int.self, forKey: .ranks)
     exposedCommunicationSeconds = try number(.exposedCommunicationSeconds)
-    // Runs of version 0.1.0 did not write it.
+    // The first runs did not write it.
     communicationSeconds = try optionalNumber(.communicationSeconds) ?? exposedCommunicationSeconds
     badSteps = try values.decode(Int.self, forKey: .badSteps)
     testObjective = try optionalNumber(.testObjective)

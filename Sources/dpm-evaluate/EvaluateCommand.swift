@@ -43,7 +43,7 @@ struct EvaluateCommand: RankedCommand {
     name: names("standard-error"),
     help: ArgumentHelp("Draw further t until the standard error is at most this.", valueName: "bits/pixel"))
   var standardError: Double?
-  @Flag(help: "Compute every t in place of one drawn t an image: T - 1 times the work.")
+  @Flag(help: "Compute every t in place of drawn ones: T - 1 times a round's work.")
   var exact = false
   @Option(help: "Threads of a rank; else one, or alone one on each core.")
   var threads: Int?

@@ -72,6 +72,14 @@ extension MeasurementTests {
           "error: distributed.threads: 2, expected 1 with --compare-pytorch, whose processes have a thread each\n"
         ),
         (["--compare-pytorch", "x", "--ranks", "0"], "error: --ranks: 0, expected 1 ... 1024\n"),
+        (
+          ["--compare-pytorch", "x", "--profile"],
+          "error: --profile: --compare-pytorch beside it, expected one of the two\n"
+        ),
+        (
+          ["--compare-pytorch", "x", "--set", "dataset.name=dead-leaves", "--set", "model.spatial_width=8"],
+          "error: dataset.name: dead-leaves, expected mnist or cifar10 with --compare-pytorch, whose script has these models\n"
+        ),
         (["--compare-pytorch", "x", "--repetitions", "0"], "error: --repetitions: 0, expected 1 ... 1000\n"),
       ])
     func badInput(_ arguments: [String], _ message: String) throws {

@@ -4,10 +4,10 @@ import Testing
 
 /// Products, lane products and lane dots of every build against plain loops in double precision.
 @Suite struct ProductTests {
-  /// Sizes around the register tiles' (5, 4, 2, 1 rows; 4, 3, 2, 1 columns), and some layers'.
+  /// Sizes around the register tiles' (8, 6, 5, 4, 2, 1 rows; 5, 4, 3, 2, 1 columns), and some layers'.
   static let shapes = [
     (1, 1, 1), (2, 3, 2), (4, 7, 3), (5, 9, 4), (17, 20, 7), (22, 20, 28), (20, 180, 9), (13, 6, 5), (6, 700, 10),
-    (3, 1500, 1), (20, 20, 5), (40, 12, 3),
+    (3, 1500, 1), (20, 20, 5), (40, 12, 3), (17, 300, 1), (3, 700, 1),
   ]
   static var cases: [(String, Int)] { kernelNames.flatMap { name in shapes.indices.map { (name, $0) } } }
 
@@ -96,12 +96,14 @@ import Testing
 
   @Test("inputs that are packed first give the same bits", arguments: cases)
   func packedInputs(_ name: String, _ shape: Int) throws {
-    let kernels = try kernelSet(name)
+    let whole = try kernelSet(name)
     let operands = Operands(Self.shapes[shape])
     // What lies behind the packed inputs must stay.
     let packing = FloatBuffer(count: Product.packingCount + 64)
     packing.fill(7)
-    for epilogue in [Epilogue.biasLeakyReLU(operands.bias.pointer), .accumulate] {
+    for (kernels, epilogue) in [whole, KernelChoice.forHalfGroups(whole)].flatMap({ kernels in
+      [Epilogue.biasLeakyReLU(operands.bias.pointer), .accumulate].map { (kernels, $0) }
+    }) {
       let results = [nil, packing.pointer].map { packing in
         let outputs = FloatBuffer(count: operands.rows * operands.columns * laneCount)
         var product = operands.product(outputs, epilogue)
@@ -152,6 +154,46 @@ import Testing
         kernels.product(product)
       }
       #expect(bits(together) == bits(oneByOne))
+    }
+  }
+
+  @Test(
+    "each product of a batch may take the place of the inputs of the one before", arguments: kernelNames, [8, 20, 40])
+  func overlappingBatch(_ name: String, _ channels: Int) throws {
+    let whole = try kernelSet(name)
+    let weights = randomBuffer(3 * channels * channels, seed: 6)
+    for kernels in [whole, KernelChoice.forHalfGroups(whole)] {
+      for (columns, stride) in (1...7).flatMap({ columns in [(columns, laneCount), (columns, kernels.lanes)] }) {
+        let channelStride = (columns * stride + laneCount - 1) / laneCount * laneCount
+        let inputs = randomBuffer(3 * channels * channelStride, seed: 7)
+        let channelOffsets = offsets((0..<channels).map { $0 * channelStride })
+        func product(_ inputs: UnsafePointer<Float>, _ outputs: UnsafeMutablePointer<Float>, member: Int) -> Product {
+          Product(
+            weights: weights.pointer + member * channels * channels, rowStride: channels, depthStride: 1,
+            inputs: inputs,
+            offsets: channelOffsets.pointer, columnStride: stride, outputs: outputs, outputRowStride: channelStride,
+            outputColumnStride: stride, rows: channels, depth: channels, columns: columns, epilogue: .store)
+        }
+        let place = FloatBuffer(count: 4 * channels * channelStride)
+        (place.pointer + channels * channelStride).update(from: inputs.pointer, count: inputs.count)
+        var together = product(place.pointer + channels * channelStride, place.pointer, member: 0)
+        together.batch = StridedBatch(
+          count: 3, leftStride: channels * channels, inputStride: channels * channelStride,
+          resultStride: channels * channelStride)
+        kernels.product(together)
+        let alone = FloatBuffer(count: 3 * channels * channelStride)
+        for member in 0..<3 {
+          let offset = member * channels * channelStride
+          kernels.product(product(inputs.pointer + offset, alone.pointer + offset, member: member))
+        }
+        let isEqual = (0..<3 * channels).allSatisfy { row in
+          (0..<columns * stride).allSatisfy { index in
+            index % stride >= kernels.lanes
+              || place[row * channelStride + index].bitPattern == alone[row * channelStride + index].bitPattern
+          }
+        }
+        #expect(isEqual, "\(kernels.lanes) lanes, \(columns) columns \(stride) apart")
+      }
     }
   }
 

@@ -22,9 +22,10 @@ public struct BoundRequest: Sendable {
   public var isOffline = false
   /// How many images, the first of the set; nil for all.
   public var images: Int?
-  /// Rounds of times and noise are added until the standard error, in bits/pixel, is at most this; nil for one round.
+  /// Rounds of times and noise are added until the standard error, in bits/pixel, is at most this; nil for as many as
+  /// give every time four images, at most 64.
   public var standardError: Double?
-  /// Whether every t is computed for every image, in place of one drawn t.
+  /// Whether every t is computed for every image, in place of drawn ones.
   public var isExact = false
   /// What times and noise are keyed by.
   public var seed: UInt64 = 1
