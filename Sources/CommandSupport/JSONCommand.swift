@@ -48,6 +48,10 @@ public enum JSONCommand {
     return (try? FileManager.default.destinationOfSymbolicLink(atPath: link)) ?? link
   }
 
+  /// Ends a command when this process ends, whatever ends it: a job would else go on, and nobody would know of it.
+  private static let endingWithParent =
+    FileManager.default.isExecutableFile(atPath: "/usr/bin/setpriv") ? ["setpriv", "--pdeathsig", "TERM", "env"] : []
+
   /// Runs a command, looked up in PATH, to its end.
   ///
   /// - Returns: The object on the last line that begins with a brace.
@@ -62,7 +66,7 @@ public enum JSONCommand {
   public static func start(_ command: [String]) throws(Failure) -> Running {
     let process = Process()
     process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-    process.arguments = command
+    process.arguments = Self.endingWithParent + command
     // Both go into one pipe: with two, a program that fills the one that is not being read would wait for ever.
     let output = Pipe()
     process.standardOutput = output

@@ -49,6 +49,8 @@ extension RankedCommand {
       let communicator = try Communicator.start(timeout: (try? plan.get()).map(timeout) ?? .seconds(300))
       // A reader of the output that is gone is an error like a full disk; it must not end a rank in mid-work.
       signal(SIGPIPE, SIG_IGN)
+      // So is a file that grows beyond the shell's limit.
+      signal(SIGXFSZ, SIG_IGN)
       let status = try statusOfMistakes(in: plan, on: communicator) ?? runAgreeing(plan.get(), on: communicator)
       try communicator.finish()
       Foundation.exit(status)

@@ -35,17 +35,20 @@ public struct LineChart: Sendable {
     public var weight: Double
     /// Whether the axis is logarithmic; values that are not positive leave gaps then.
     public var isLogarithmic: Bool
+    /// Whether the axis reaches the wildest hundredth of the values too; a logarithmic one does.
+    public var showsOutliers: Bool
 
     /// A panel.
     public init(
       _ label: String, series: [Series], levels: [(y: Double, name: String)] = [], weight: Double = 1,
-      isLogarithmic: Bool = false
+      isLogarithmic: Bool = false, showsOutliers: Bool = false
     ) {
       self.label = label
       self.series = series
       self.levels = levels
       self.weight = weight
       self.isLogarithmic = isLogarithmic
+      self.showsOutliers = showsOutliers || isLogarithmic
     }
   }
 
@@ -112,8 +115,8 @@ public struct LineChart: Sendable {
     canvas.text(xLabel, x: x + 74 + (width - 74 - right) / 2, y: y + height - 14, size: 12, anchor: .center)
   }
 
-  /// What a panel's axis spans: all but the wildest hundredth of the values, so that one step's outlier hides nothing; all on
-  /// a logarithmic axis, which has room for it.
+  /// What a panel's axis spans: all but the wildest hundredth of the values, so that one step's outlier hides nothing, unless
+  /// they are to be shown.
   private static func verticalRange(_ panel: Panel) -> ClosedRange<Double> {
     let values = panel.series.flatMap { series in
       series.points.indices.flatMap { index -> [Double] in
@@ -125,7 +128,7 @@ public struct LineChart: Sendable {
     guard !values.isEmpty else {
       return panel.isLogarithmic ? 0.1...10 : (levels.min() ?? 0)...(levels.max() ?? 1)
     }
-    let cut = values.count >= 100 && !panel.isLogarithmic ? values.count / 100 : 0
+    let cut = values.count >= 100 && !panel.showsOutliers ? values.count / 100 : 0
     let kept = [values[cut], values[values.count - 1 - cut]] + levels
     return (kept.min() ?? 0)...(kept.max() ?? 1)
   }

@@ -20,11 +20,21 @@ final class HugePages {
     let length = bytes + Self.pageBytes
     guard
       let start = mmap(nil, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), start != MAP_FAILED
-    else { preconditionFailure("out of memory: \(bytes) bytes") }
+    else { Self.giveUp(bytes: bytes) }
     mapping = UnsafeMutableRawBufferPointer(start: start, count: length)
     memory = UnsafeMutableRawBufferPointer(start: start.alignedUp(toMultipleOf: Self.pageBytes), count: bytes)
     madvise(memory.baseAddress, bytes, MADV_HUGEPAGE)
   }
+
+  /// Ends the process with a line: a buffer that is not to be had nobody can do without.
+  private static func giveUp(bytes: Int) -> Never {
+    let line = Array("error: out of memory: \((bytes >> 20) + 1) MiB are not to be had\n".utf8)
+    _ = line.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
+    _exit(outOfMemoryStatus)
+  }
+
+  /// The status of a process that has no memory, of sysexits.h: a fault of the system.
+  private static let outOfMemoryStatus: Int32 = 71
 
   deinit { munmap(mapping.baseAddress, mapping.count) }
 

@@ -128,3 +128,18 @@ public struct Configuration: Equatable, Sendable {
     return completed
   }
 }
+
+extension Configuration.Training {
+  /// Steps of an epoch, the last of which may have fewer images.
+  func stepsPerEpoch(imageCount: Int) -> Int { (imageCount + batchSize - 1) / batchSize }
+}
+
+extension Configuration {
+  /// What of the recipe another configuration had otherwise, by key.
+  func recipeChanges(since before: Configuration) -> [(name: String, before: String, now: String)] {
+    zip(before.facts, facts).compactMap { before, now in
+      guard before.value != now.value, now.name.hasPrefix("training.") else { return nil }
+      return (now.name, before.value, now.value)
+    }
+  }
+}

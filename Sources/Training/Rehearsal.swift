@@ -76,7 +76,7 @@ struct Rehearsal {
     let rate = Double(recipe.batchSize) / seconds
     let epochSeconds = Double(dataset.count) / rate
     let operations = Double(configuration.model.trainingOperations * recipe.batchSize) / Double(communicator.rankCount)
-    let steps = (dataset.count + recipe.batchSize - 1) / recipe.batchSize
+    let steps = recipe.stepsPerEpoch(imageCount: dataset.count)
     let sent = Double(measurement.bytesSent) / Double(measurement.steps)
     let samplingSteps = configuration.model.trajectoryLength - 1
     let memory = hosts.ranks.map { "\($0.peakResidentBytes >> 20)" }.joined(separator: ", ")
@@ -111,7 +111,7 @@ struct Rehearsal {
   private func files(_ folder: RunFolder) -> [(String, String)] {
     let output = configuration.output
     let every = output.everyEpochs == 1 ? "epoch" : "\(output.everyEpochs) epochs"
-    let bytes = 4 * layout.parameterCount * state.buffers.count
+    let bytes = TrainingState.checkpointBytes(configuration)
     let kept = output.keptCheckpoints == 0 ? "all are kept" : "the newest \(output.keptCheckpoints) are kept"
     let within =
       output.checkpointMinutes > 0 ? "; one within an epoch after \(shortest(output.checkpointMinutes)) minutes" : ""

@@ -84,7 +84,9 @@ public struct RunFolder: Equatable, Sendable {
   }
 
   private var existsAlready: InputError {
-    InputError(path, found: "exists already", expected: "--resume to go on with it, or another --name")
+    InputError(
+      path, found: "exists already",
+      expected: "--resume to go on with it, --resume-or-start if it has no checkpoint yet, or another --name")
   }
 
   /// Whether `create` would make the folder, as far as can be told without trying.
@@ -92,10 +94,7 @@ public struct RunFolder: Equatable, Sendable {
   /// - Throws: `InputError` as `create` would.
   func requireNew() throws(InputError) {
     guard access(path, F_OK) != 0 else { throw existsAlready }
-    var parent = URL(fileURLWithPath: path).deletingLastPathComponent().path
-    while access(parent, F_OK) != 0, errno == ENOENT || errno == ENOTDIR, parent != "/" {
-      parent = URL(fileURLWithPath: parent).deletingLastPathComponent().path
-    }
+    let parent = Self.nearestFolder(to: URL(fileURLWithPath: path).deletingLastPathComponent().path)
     var status = stat()
     if stat(parent, &status) == 0, status.st_mode & S_IFMT != S_IFDIR {
       throw InputError(parent, found: "a file", expected: "a folder")
@@ -105,13 +104,45 @@ public struct RunFolder: Equatable, Sendable {
     }
   }
 
+  /// Whether checkpoints can be written, of so many bytes each, as far as can be told without trying.
+  ///
+  /// - Throws: `InputError` with the folder and what is missing.
+  func requireRoom(bytes: Int) throws(InputError) {
+    let folder = Self.nearestFolder(to: checkpointsPath)
+    guard access(folder, W_OK | X_OK) == 0 else {
+      throw InputError(systemFault: folder, expected: "a folder that can be written to")
+    }
+    var system = statvfs()
+    guard statvfs(folder, &system) == 0 else { return }
+    let free = Int(system.f_bavail) * Int(system.f_frsize)
+    guard free >= bytes else {
+      throw InputError(
+        folder, found: "\(free >> 20) MiB free", expected: "\((bytes >> 20) + 1) MiB at least, which a checkpoint takes"
+      )
+    }
+  }
+
+  /// The lowest folder on the way to a path that there is.
+  private static func nearestFolder(to path: String) -> String {
+    var folder = URL(fileURLWithPath: path).path
+    while access(folder, F_OK) != 0, errno == ENOENT || errno == ENOTDIR, folder != "/" {
+      folder = URL(fileURLWithPath: folder).deletingLastPathComponent().path
+    }
+    return folder
+  }
+
+  /// Whether there is a `config.yaml`.
+  var hasConfiguration: Bool { access(configurationPath, F_OK) == 0 }
+
   /// Locks the folder of an earlier run to go on with it, and sweeps what a killed process left half-written.
   ///
   /// - Throws: `InputError` if there is no such run, or another process is at it.
   public func reopen() throws(InputError) -> FolderLock {
     var isFolder: ObjCBool = false
     guard FileManager.default.fileExists(atPath: checkpointsPath, isDirectory: &isFolder), isFolder.boolValue else {
-      throw InputError(path, found: "no run's folder", expected: "one with checkpoints in it")
+      throw InputError(
+        path, found: "no run's folder",
+        expected: "one with checkpoints in it; --resume-or-start begins where there is none")
     }
     let lock = try FolderLock(folder: path)
     try Self.makeFolders(upTo: figuresPath)
@@ -201,7 +232,9 @@ public struct RunFolder: Equatable, Sendable {
   /// - Throws: `InputError` if there is none.
   public func newestCheckpoint() throws(InputError) -> String {
     guard let newest = checkpoints().last else {
-      throw InputError(checkpointsPath, found: "no checkpoint", expected: "one at least, epoch-….safetensors")
+      throw InputError(
+        checkpointsPath, found: "no checkpoint",
+        expected: "one at least, epoch-….safetensors; dpm-train --resume-or-start begins without")
     }
     return newest
   }

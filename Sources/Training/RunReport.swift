@@ -32,6 +32,10 @@ final class RunReport {
   private var epochStart = ContinuousClock.now
   private var epochSeconds = 0.0
   private var epochImages = 0
+  /// Of the epoch's time, what checkpoints within it took.
+  private var pauseSeconds = 0.0
+  /// Whether an epoch has begun and not ended.
+  private var isWithinEpoch = false
   /// Images and seconds of all steps, for the last line.
   private var trainedImages = 0
   private var trainedSeconds = 0.0
@@ -96,8 +100,17 @@ final class RunReport {
       [("program", "dpm-train \(DPM.version)")] + header.facts + [("folder", run?.folder.path ?? "")]
     if let run { voice.line("run      \(run.folder.path)") }
     if state.step > 0 { voice.line("resumed  at step \(state.step)") }
+    for change in run?.changes ?? [] {
+      voice.line(
+        "changed  \(change.name): \(change.now), was \(change.before)"
+          + (change.name == "training.optimizer" ? "; what it has gathered is given up" : ""))
+    }
     voice.line(String(format: "ready    in %.1f s", startSeconds))
     hosts.warnings.forEach(voice.warn)
+    let finished = state.step / configuration.training.stepsPerEpoch(imageCount: data.train.count)
+    if configuration.training.epochs < finished {
+      voice.warn("training.epochs: \(configuration.training.epochs), but the run has \(finished): nothing is trained")
+    }
     if let before = run?.checkpoint?.checkpoint, abs(before.scale - standardization.scale) > 1e-9 * before.scale {
       voice.warn(
         "\(data.train.name) has scale \(standardization.scale), but the checkpoint's data had scale \(before.scale): the run "
@@ -124,6 +137,8 @@ final class RunReport {
     epochStart = .now
     stepStart = epochStart
     epochImages = 0
+    pauseSeconds = 0
+    isWithinEpoch = true
     badSteps = 0
     communicationBefore = communication
   }
@@ -145,7 +160,8 @@ final class RunReport {
   func endEpoch(
     _ epoch: Int, learningRate: Double, communication: CommunicationTime, observer: StepObserver?
   ) throws {
-    epochSeconds = epochStart.duration(to: .now).seconds
+    isWithinEpoch = false
+    epochSeconds = epochStart.duration(to: .now).seconds - pauseSeconds
     let objective = state.epochObjectiveSum / Double(max(1, state.epochImages))
     let imagesPerSecond = Double(epochImages) / epochSeconds
     let (waiting, communicating) = (
@@ -161,7 +177,10 @@ final class RunReport {
     if communicator.rankCount > 1 {
       line += String(format: "  communication %.1f s, %.1f s of it waiting", total, exposed)
     }
-    line += "  ETA \(ClockTime.text(epochSeconds * Double(epochs - epoch)))  lr " + String(format: "%.3g", learningRate)
+    // Of an epoch that a checkpoint cut, only what followed was done here.
+    let wholeEpochSeconds = epochSeconds * Double(data.train.count) / Double(max(1, epochImages))
+    line +=
+      "  ETA \(ClockTime.text(wholeEpochSeconds * Double(epochs - epoch)))  lr " + String(format: "%.3g", learningRate)
     voice.line(line)
     if badSteps > 0 {
       voice.warn(
@@ -187,6 +206,15 @@ final class RunReport {
     }
     display?.page.epochSeconds = epochSeconds
     display?.page.phases.computing += epochSeconds - waiting
+    display?.page.phases.waiting += waiting
+  }
+
+  /// Notes for the page what was done of an epoch that a stop cuts.
+  func noteCut(communication: CommunicationTime) {
+    guard isWithinEpoch else { return }
+    isWithinEpoch = false
+    let waiting = communication.exposed - communicationBefore.exposed
+    display?.page.phases.computing += epochStart.duration(to: .now).seconds - pauseSeconds - waiting
     display?.page.phases.waiting += waiting
   }
 
@@ -279,8 +307,13 @@ final class RunReport {
   func writeCheckpoint() throws -> String? {
     let start = ContinuousClock.now
     run?.checkpointTime = start
-    defer { display?.page.phases.checkpoints += start.duration(to: .now).seconds }
-    let stepsPerEpoch = (data.train.count + configuration.training.batchSize - 1) / configuration.training.batchSize
+    defer {
+      let seconds = start.duration(to: .now).seconds
+      display?.page.phases.checkpoints += seconds
+      pauseSeconds += seconds
+      stepStart = .now
+    }
+    let stepsPerEpoch = configuration.training.stepsPerEpoch(imageCount: data.train.count)
     let (epoch, rest) = state.step.quotientAndRemainder(dividingBy: stepsPerEpoch)
     return try communicator.onRankZero("write the checkpoint") { () throws -> String? in
       guard let run else { return nil }

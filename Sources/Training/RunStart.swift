@@ -28,6 +28,8 @@ public enum ResumeRequest: Equatable, Sendable {
 final class OpenRun {
   let folder: RunFolder
   let checkpoint: CheckpointFile?
+  /// What of the recipe is not as in the checkpoint.
+  let changes: [(name: String, before: String, now: String)]
   /// When the newest checkpoint was written or, before the first one, the run opened.
   var checkpointTime = ContinuousClock.now
   private let checkpointMinutes: Double
@@ -35,22 +37,28 @@ final class OpenRun {
   private let lock: FolderLock
 
   /// Makes or reopens the folder; for rank 0 alone.
-  init(_ configuration: Configuration, resume: ResumeRequest) throws(InputError) {
+  ///
+  /// - Parameter imageCount: Of the training set.
+  init(_ configuration: Configuration, resume: ResumeRequest, imageCount: Int) throws(InputError) {
     checkpointMinutes = configuration.output.checkpointMinutes
+    let room = TrainingState.checkpointBytes(configuration)
     switch resume {
     case .none:
       checkpoint = nil
       folder = RunFolder(configuration)
+      try folder.requireRoom(bytes: room)
       lock = try folder.create()
     case .file(let path):
       // Opened first: a checkpoint that is none leaves no folder behind.
       checkpoint = try Self.checkpoint(path, configuration)
       folder = RunFolder(configuration)
+      try folder.requireRoom(bytes: room)
       lock = try folder.create()
     case .newest(let configurationFile):
       folder = try RunFolder(resuming: configuration, configurationFile: configurationFile)
       lock = try folder.reopen()
-      checkpoint = try Self.checkpoint(folder.newestCheckpoint(), configuration)
+      try folder.requireRoom(bytes: room)
+      checkpoint = try Self.ownCheckpoint(folder.newestCheckpoint(), configuration, imageCount)
       try folder.metrics.cut(afterStep: checkpoint?.checkpoint.step ?? 0)
     case .newestOrStart(let configurationFile, let path):
       folder = try RunFolder(
@@ -58,22 +66,29 @@ final class OpenRun {
       // As with a file alone; what the run itself has is newer.
       let origin: CheckpointFile? =
         if let path, folder.checkpoints().isEmpty { try Self.checkpoint(path, configuration) } else { nil }
+      try folder.requireRoom(bytes: room)
       lock = try folder.createOrReopen()
       if let newest = folder.checkpoints().last {
-        checkpoint = try Self.checkpoint(newest, configuration)
+        checkpoint = try Self.ownCheckpoint(newest, configuration, imageCount)
         try folder.metrics.cut(afterStep: checkpoint?.checkpoint.step ?? 0)
       } else {
         checkpoint = origin
         try folder.clear()
       }
     }
-    try folder.write(configuration, version: DPM.version)
+    changes = checkpoint.map { configuration.recipeChanges(since: $0.checkpoint.configuration) } ?? []
+    // Where nothing is left to be trained, the file stays that of what was.
+    if configuration.training.epochs > checkpoint?.checkpoint.epoch ?? -1 || !folder.hasConfiguration {
+      try folder.write(configuration, version: DPM.version)
+    }
   }
 
   /// The folder that a run would be in; makes and changes nothing.
   ///
   /// - Throws: `InputError` for whatever would keep the run from starting.
-  static func folder(_ configuration: Configuration, resume: ResumeRequest) throws(InputError) -> RunFolder {
+  static func folder(
+    _ configuration: Configuration, resume: ResumeRequest, imageCount: Int
+  ) throws(InputError) -> RunFolder {
     let folder: RunFolder
     switch resume {
     case .none:
@@ -85,13 +100,18 @@ final class OpenRun {
       try folder.requireNew()
     case .newest(let configurationFile):
       folder = try RunFolder(resuming: configuration, configurationFile: configurationFile)
-      _ = try checkpoint(folder.newestCheckpoint(), configuration)
+      _ = try ownCheckpoint(folder.newestCheckpoint(), configuration, imageCount)
     case .newestOrStart(let configurationFile, let path):
       folder = try RunFolder(
         resuming: configuration, configurationFile: configurationFile, flag: "--resume-or-start")
-      if let path = folder.checkpoints().last ?? path { _ = try checkpoint(path, configuration) }
+      if let newest = folder.checkpoints().last {
+        _ = try ownCheckpoint(newest, configuration, imageCount)
+      } else if let path {
+        _ = try checkpoint(path, configuration)
+      }
       if try !folder.isRuns() { try folder.requireNew() }
     }
+    try folder.requireRoom(bytes: TrainingState.checkpointBytes(configuration))
     return folder
   }
 
@@ -103,6 +123,25 @@ final class OpenRun {
     guard found == expected else {
       // Steps and epochs could not be told from each other.
       throw InputError("training.batch_size", found: "\(found)", expected: "\(expected), as in \(file.path)")
+    }
+    return file
+  }
+
+  /// Opens the newest checkpoint of the run itself, whose epochs must be as long as this training set's: others would write
+  /// over its checkpoints.
+  private static func ownCheckpoint(
+    _ path: String, _ configuration: Configuration, _ imageCount: Int
+  ) throws(InputError) -> CheckpointFile {
+    let file = try checkpoint(path, configuration)
+    let before = file.checkpoint
+    let stepsPerEpoch = configuration.training.stepsPerEpoch(imageCount: imageCount)
+    let (epoch, rest) = before.step.quotientAndRemainder(dividingBy: stepsPerEpoch)
+    guard epoch == before.epoch, (rest == 0) == (before.epochImages == 0) else {
+      throw InputError(
+        "the training set", found: "\(imageCount) images, \(count(stepsPerEpoch, "step")) an epoch",
+        expected: "as many as the run had: \(path) is of step \(before.step), "
+          + "\(before.epochImages == 0 ? "the end" : "within what follows") of epoch \(before.epoch); --resume-file \(path) begins "
+          + "another run from it")
     }
     return file
   }

@@ -65,7 +65,9 @@ public final class Trainer {
     let (data, standardization) = (hostData.data, hostData.standardization)
     self.data = data
     let configuration = try communicator.agree("check the configuration") {
-      let configuration = try requested.completed(for: data.train.shape)
+      var configuration = try requested.completed(for: data.train.shape)
+      // What the run's files say must hold wherever they are read from.
+      configuration.dataset.path = configuration.dataset.path.map { URL(fileURLWithPath: $0).path }
       try Self.check(configuration, imageCount: data.train.count, rankCount: communicator.rankCount)
       return configuration
     }
@@ -83,10 +85,12 @@ public final class Trainer {
     var run: OpenRun?
     switch mode {
     case .training:
-      run = try communicator.onRankZero("open the run's folder") { try OpenRun(configuration, resume: resume) }
+      run = try communicator.onRankZero("open the run's folder") {
+        try OpenRun(configuration, resume: resume, imageCount: data.train.count)
+      }
     case .rehearsal:
       rehearsedFolder = try communicator.onRankZero("look for the run's folder") {
-        try OpenRun.folder(configuration, resume: resume)
+        try OpenRun.folder(configuration, resume: resume, imageCount: data.train.count)
       }
     }
     let initial =
@@ -209,6 +213,7 @@ public final class Trainer {
 
   /// Leaves all that `--resume` needs.
   private func stop() throws -> RunEnd {
+    report.noteCut(communication: step.communicationTime)
     try report.recordEpoch()
     let signal = StopSignal(rawValue: try communicator.maximum(of: StopRequest.pending?.rawValue ?? 0))
     let path = try writeCheckpoint()
@@ -228,9 +233,7 @@ public final class Trainer {
     return try report.writeCheckpoint()
   }
 
-  private var stepsPerEpoch: Int {
-    (data.train.count + configuration.training.batchSize - 1) / configuration.training.batchSize
-  }
+  private var stepsPerEpoch: Int { configuration.training.stepsPerEpoch(imageCount: data.train.count) }
 
   /// Whether this rank got a signal or finds that the time limit has passed; the first one to find so stops all.
   private var isStopRequested: Bool {

@@ -58,6 +58,13 @@ public final class TrainingState {
     }
   }
 
+  /// Bytes of a checkpoint's tensors.
+  static func checkpointBytes(_ configuration: Configuration) -> Int {
+    let recipe = configuration.training
+    let buffers = 2 + (recipe.optimizer == .adam ? 1 : 0) + (recipe.averageDecay > 0 ? 1 : 0)
+    return 4 * ParameterLayout(configuration.model).parameterCount * buffers
+  }
+
   /// The buffers of the state with the prefix of their tensors' names in checkpoints (FORMATS.md, "Checkpoint").
   public var buffers: [(prefix: String, buffer: FloatBuffer)] {
     var buffers = [(prefix: "", buffer: parameters), (prefix: "optimizer.", buffer: optimizer.meanSquare)]

@@ -27,13 +27,17 @@ struct BenchmarkCommand: RankedCommand {
   var file: String?
   @Option(help: ArgumentHelp("A setting by its key; may be repeated.", valueName: "key=value"))
   var set: [String] = []
-  @Option(name: [.customLong("batch-size"), .customLong("batch_size")], help: "Images of a minibatch, over all ranks.")
+  @Option(
+    name: [.customLong("batch-size"), .customLong("batch_size")], parsing: .unconditional,
+    help: "Images of a minibatch, over all ranks.")
   var batchSize: String?
-  @Option(help: "Threads of a rank.")
+  @Option(parsing: .unconditional, help: "Threads of a rank.")
   var threads: String?
-  @Option(help: ArgumentHelp("How long a rank waits for the others before it ends the job.", valueName: "seconds"))
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("How long a rank waits for the others before it ends the job.", valueName: "seconds"))
   var timeout: String?
-  @Option(help: "Steps that are timed.")
+  @Option(parsing: .unconditional, help: "Steps that are timed.")
   var steps = 10
   @Flag(help: "Show where the time goes, layer by layer.")
   var profile = false
@@ -45,9 +49,9 @@ struct BenchmarkCommand: RankedCommand {
     name: .customLong("compare-pytorch"),
     help: ArgumentHelp("Run PyTorch's step in turn with this one, with this interpreter.", valueName: "python"))
   var pyTorch: String?
-  @Option(help: "With --compare-pytorch: ranks of ours and processes of theirs. (default: 1)")
+  @Option(parsing: .unconditional, help: "With --compare-pytorch: ranks of ours and processes of theirs. (default: 1)")
   var ranks: Int?
-  @Option(help: "With --compare-pytorch: runs of each. (default: 5)")
+  @Option(parsing: .unconditional, help: "With --compare-pytorch: runs of each. (default: 5)")
   var repetitions: Int?
   @Flag(help: "Print one JSON object.")
   var json = false

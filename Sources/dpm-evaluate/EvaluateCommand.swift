@@ -37,19 +37,23 @@ struct EvaluateCommand: RankedCommand {
   var dataDir: String?
   @Flag(help: "Download nothing.")
   var offline = false
-  @Option(help: ArgumentHelp("How many images, the first of the set; all if not given.", valueName: "count"))
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("How many images, the first of the set; all if not given.", valueName: "count"))
   var images: Int?
   @Option(
-    name: names("standard-error"),
+    name: names("standard-error"), parsing: .unconditional,
     help: ArgumentHelp("Draw further t until the standard error is at most this.", valueName: "bits/pixel"))
   var standardError: Double?
   @Flag(help: "Compute every t in place of drawn ones: T - 1 times a round's work.")
   var exact = false
-  @Option(help: "Threads of a rank; else one, or alone one on each core.")
+  @Option(parsing: .unconditional, help: "Threads of a rank; else one, or alone one on each core.")
   var threads: Int?
-  @Option(help: ArgumentHelp("How long a rank waits for the others before it ends the job.", valueName: "seconds"))
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("How long a rank waits for the others before it ends the job.", valueName: "seconds"))
   var timeout = 300
-  @Option(help: "What times and noise are keyed by.")
+  @Option(parsing: .unconditional, help: "What times and noise are keyed by.")
   var seed: UInt64 = 1
   @Option(name: names("per-image"), help: ArgumentHelp("Write each image's bound.", valueName: "file.csv"))
   var perImage: String?

@@ -37,15 +37,17 @@ struct SampleCommand: RankedCommand {
     help: "standard, inpaint, denoise or reconstruct.",
     completion: .list(["standard", "inpaint", "denoise", "reconstruct"]))
   var kind = "standard"
-  @Option(help: "How many images; of posteriors how many of the test set's pictures.")
+  @Option(parsing: .unconditional, help: "How many images; of posteriors how many of the test set's pictures.")
   var count: Int?
-  @Option(help: "Chooses the noise.")
+  @Option(parsing: .unconditional, help: "Chooses the noise.")
   var seed: UInt64 = 12345
-  @Option(name: names("batch-size"), help: "Images that a thread draws at a time.")
+  @Option(name: names("batch-size"), parsing: .unconditional, help: "Images that a thread draws at a time.")
   var batchSize = 64
-  @Option(help: "Threads of a rank; else one, or alone one on each core.")
+  @Option(parsing: .unconditional, help: "Threads of a rank; else one, or alone one on each core.")
   var threads: Int?
-  @Option(help: ArgumentHelp("How long a rank waits for the others before it ends the job.", valueName: "seconds"))
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("How long a rank waits for the others before it ends the job.", valueName: "seconds"))
   var timeout = 300
   @Option(
     help: ArgumentHelp("grid.png, samples.npy, trajectory.gif, or a folder.", valueName: "path"),
@@ -66,11 +68,14 @@ struct SampleCommand: RankedCommand {
       valueName: "mask"))
   var mask: String?
   @Option(
-    name: names("noise-sd"), help: "The noise that denoise adds, in standard deviations of the data. (default: 1.0)")
+    name: names("noise-sd"), parsing: .unconditional,
+    help: "The noise that denoise adds, in standard deviations of the data. (default: 1.0)")
   var noiseDeviation: Double?
   @Flag(name: names("already-noisy"), help: "The pictures have that noise already: denoise adds none.")
   var alreadyNoisy = false
-  @Option(name: names("per-image"), help: "Samples for each picture, with their mean and standard deviation.")
+  @Option(
+    name: names("per-image"), parsing: .unconditional,
+    help: "Samples for each picture, with their mean and standard deviation.")
   var perImage = 1
   @Option(
     help: ArgumentHelp(

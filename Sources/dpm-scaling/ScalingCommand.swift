@@ -36,9 +36,9 @@ struct ScalingCommand: ParsableCommand {
   var mode = "strong"
   @Option(help: ArgumentHelp("What starts the ranks, with {ranks} for their number.", valueName: "command"))
   var launcher = Self.defaultLauncher
-  @Option(help: "Steps of a run.")
+  @Option(parsing: .unconditional, help: "Steps of a run.")
   var steps = 10
-  @Option(help: "Rounds; each runs all numbers of ranks.")
+  @Option(parsing: .unconditional, help: "Rounds; each runs all numbers of ranks.")
   var repetitions = 5
   @Option(help: ArgumentHelp("Where to write the numbers and the plot.", valueName: "name"))
   var output: String?

@@ -38,9 +38,9 @@ struct TrainCommand: RankedCommand {
     help: ArgumentHelp("A setting by its key, such as model.n_scales=2; may be repeated.", valueName: "key=value"))
   var set: [String] = []
 
-  @Option(name: names("batch-size"), help: "Images of a minibatch, over all ranks.")
+  @Option(name: names("batch-size"), parsing: .unconditional, help: "Images of a minibatch, over all ranks.")
   var batchSize: String?
-  @Option(help: "The first epoch's learning rate.")
+  @Option(parsing: .unconditional, help: "The first epoch's learning rate.")
   var lr: String?
   @Option(
     name: names("resume-file"), help: ArgumentHelp("Go on from this checkpoint, in a new folder.", valueName: "file"),
@@ -53,14 +53,15 @@ struct TrainCommand: RankedCommand {
     completion: .directory)
   var outputDir: String?
   @Option(
-    name: names("ext-every-n"),
+    name: names("ext-every-n"), parsing: .unconditional,
     help: ArgumentHelp("Epochs between test bounds, checkpoints and figures.", valueName: "epochs"))
   var extEveryN: String?
   @Option(
     name: names("model-args"),
     help: ArgumentHelp("The model's sizes, such as \"n_hidden_conv=40,n_scales=2\".", valueName: "k=v,…"))
   var modelArgs: String?
-  @Option(name: names("dropout-rate"), help: "Probability that an input of a layer is dropped.")
+  @Option(
+    name: names("dropout-rate"), parsing: .unconditional, help: "Probability that an input of a layer is dropped.")
   var dropoutRate: String?
   @Option(help: "MNIST, CIFAR10, IMAGES or IMAGENET (a folder of pictures), DEAD-LEAVES.")
   var dataset: String?
@@ -69,9 +70,9 @@ struct TrainCommand: RankedCommand {
 
   @Flag(help: "Write numbers and figures as an event file for TensorBoard too.")
   var tensorboard = false
-  @Option(help: "Passes through the training set.")
+  @Option(parsing: .unconditional, help: "Passes through the training set.")
   var epochs: String?
-  @Option(help: "What all random numbers are keyed by.")
+  @Option(parsing: .unconditional, help: "What all random numbers are keyed by.")
   var seed: String?
   @Option(
     name: names("data-dir"),
@@ -83,7 +84,7 @@ struct TrainCommand: RankedCommand {
   var offline = false
   @Flag(help: "End at the first picture of a folder that cannot be decoded; without it up to 1 % are left out.")
   var strict = false
-  @Option(help: "Threads of a rank.")
+  @Option(parsing: .unconditional, help: "Threads of a rank.")
   var threads: String?
   @Option(
     help: ArgumentHelp("Sums in one fixed order (reproducible) or in MPI's own (mpi).", valueName: "order"))
@@ -92,7 +93,9 @@ struct TrainCommand: RankedCommand {
     name: names("wire-precision"),
     help: ArgumentHelp("What travels between ranks: float32, bfloat16 or float16.", valueName: "format"))
   var wirePrecision: String?
-  @Option(help: ArgumentHelp("How long a rank waits for the others before it ends the job.", valueName: "seconds"))
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("How long a rank waits for the others before it ends the job.", valueName: "seconds"))
   var timeout: String?
   @Option(
     name: names("max-time"),

@@ -32,16 +32,18 @@ extension InputTests {
       }
     }
 
-    private func train(
+    private func start(
       _ small: SmallRun, on disk: TinyDisk, ranks: Int, _ more: [String]
-    ) throws -> ProcessResult {
-      let program = try builtExecutable("dpm-train")
+    ) throws -> RunningProcess {
       let arguments = small.arguments("run", ["--ext-every-n", "1"] + more).map {
         $0 == small.path("runs") ? disk.file("runs") : $0
       }
-      return try ranks == 1
-        ? run(program, arguments: arguments) : mpirun(ranks: ranks, program, arguments: arguments)
+      return try startMPI(ranks: ranks, try builtExecutable("dpm-train"), arguments: arguments)
     }
+
+    private func train(
+      _ small: SmallRun, on disk: TinyDisk, ranks: Int, _ more: [String]
+    ) throws -> ProcessResult { try start(small, on: disk, ranks: ranks, more).finish(timeout: 60) }
 
     @Test("figures and a page that do not fit are one warning, and the run goes on", arguments: [1, 2])
     func figures(ranks: Int) throws {
@@ -67,23 +69,30 @@ extension InputTests {
       func train(_ epochs: Int, _ more: String...) throws -> ProcessResult {
         try self.train(small, on: disk, ranks: ranks, ["--epochs", "\(epochs)"] + more)
       }
+      /// Has ended with one line.
+      func checkEnd(_ result: ProcessResult, saying text: String) {
+        let lines = result.errors.split(separator: "\n").filter { $0.hasPrefix("error:") }
+        #expect(result.status == 1 && lines.count == 1 && lines[0].contains(text), "\(result.errors)")
+      }
       #expect(try train(2).status == 0)
       let checkpoints = disk.file("runs/run/checkpoints")
-      let newest = try Data(contentsOf: URL(fileURLWithPath: "\(checkpoints)/epoch-0002.safetensors"))
-      // Room for lines, not for a checkpoint.
+      let first = try Data(contentsOf: URL(fileURLWithPath: "\(checkpoints)/epoch-0002.safetensors"))
+
+      let job = try start(small, on: disk, ranks: ranks, ["--epochs", "100000", "--set", "output.keep=3", "--resume"])
+      let isReached = job.waits { $0.contains("epoch 6/") }
+      try #require(isReached)
       try disk.fill(leaving: 40)
-      let result = try train(4, "--resume")
-      let lines = result.errors.split(separator: "\n").filter { $0.hasPrefix("error:") }
-      #expect(result.status == 1 && lines.count == 1, "\(result.errors)")
-      #expect(lines.first?.contains("epoch-0003.safetensors: \(text)") == true, "\(result.errors)")
-      #expect(
-        try FileManager.default.contentsOfDirectory(atPath: checkpoints).sorted() == [
-          "epoch-0001.safetensors", "epoch-0002.safetensors",
-        ])
-      #expect(try Data(contentsOf: URL(fileURLWithPath: "\(checkpoints)/epoch-0002.safetensors")) == newest)
+      checkEnd(job.finish(timeout: 60), saying: "\(disk.path)/")
+      let kept = try FileManager.default.contentsOfDirectory(atPath: checkpoints).sorted()
+      #expect(kept.count == 3 && kept.allSatisfy { $0.hasPrefix("epoch-") })
+      for name in kept {
+        #expect(try Data(contentsOf: URL(fileURLWithPath: "\(checkpoints)/\(name)")).count >= first.count)
+      }
+      let newest = try #require(kept.last.flatMap { Int($0.dropFirst(6).prefix(4)) })
+      // Known before a step is taken.
+      checkEnd(try train(newest + 2, "--resume"), saying: "checkpoints: 0 MiB free, expected 1 MiB at least")
       try disk.empty()
-      #expect(try train(4, "--resume").status == 0)
-      #expect(FileManager.default.fileExists(atPath: "\(checkpoints)/epoch-0004.safetensors"))
+      #expect(try train(newest + 2, "--resume").status == 0)
     }
   }
 }

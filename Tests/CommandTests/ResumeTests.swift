@@ -70,6 +70,40 @@ extension CommandTests {
       #expect(again.output.contains("resumed  at step 6"), "\(again.output)")
     }
 
+    @Test(
+      "another number of images is refused, a changed recipe is told, and config.yaml stays where nothing is trained")
+    func changedRuns() throws {
+      let small = try SmallRun()
+      let adam = ["--set", "training.optimizer=adam"]
+      try small.train("x", ["--epochs", "2"] + adam)
+      let program = try builtExecutable("dpm-train")
+      let configuration = try small.folder.text("runs/x/config.yaml")
+      let checkpoints = try small.folder.contents(of: "runs/x/checkpoints")
+      // Nothing left to train.
+      let fewer = try small.train("x", ["--epochs", "1", "--seed", "5", "--resume"] + adam)
+      #expect(
+        fewer.errors.contains("warning: training.epochs: 1, but the run has 2: nothing is trained"), "\(fewer.errors)")
+      #expect(fewer.output.contains("changed  training.seed: 5, was "), "\(fewer.output)")
+      #expect(try small.folder.text("runs/x/config.yaml") == configuration)
+
+      let other = try small.train("x", ["--epochs", "3", "--set", "training.optimizer=rmsprop", "--resume"])
+      #expect(other.output.contains("changed  training.epochs: 3, was 2"), "\(other.output)")
+      #expect(
+        other.output.contains("changed  training.optimizer: rmsprop, was adam; what it has gathered is given up"),
+        "\(other.output)")
+
+      _ = try small.folder.write(SmallRun.idx(count: 900), as: "train-images-idx3-ubyte")
+      for more in [["--resume"], ["--resume", "--dry-run"], ["--resume-or-start"]] {
+        let grown = try run(program, arguments: small.arguments("x", ["--epochs", "9"] + more))
+        #expect(grown.status == 1, "\(grown.output)")
+        #expect(
+          grown.errors.contains(
+            "error: the training set: 900 images, 8 steps an epoch, expected as many as the run had"),
+          "\(grown.errors)")
+      }
+      #expect(try small.folder.contents(of: "runs/x/checkpoints").count == checkpoints.count + 1)
+    }
+
     @Test("kill -9 between checkpoints of epochs: one by the clock goes on bit for bit, and goes when it has served")
     func checkpointsByTheClock() throws {
       let small = try SmallRun()

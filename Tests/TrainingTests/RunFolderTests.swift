@@ -56,7 +56,8 @@ struct RunFolderTests {
     let run = RunFolder(path: folder.path)
     #expect(
       throws: InputError(
-        folder.path, found: "exists already", expected: "--resume to go on with it, or another --name")
+        folder.path, found: "exists already",
+        expected: "--resume to go on with it, --resume-or-start if it has no checkpoint yet, or another --name")
     ) { try run.create() }
   }
 

@@ -61,7 +61,11 @@ public struct BoundEvaluation {
     let progress = Progress(communicator, console)
     return try request.splits.map { split in
       let dataset = split == .test ? host.data.test : host.data.train
-      let count = min(dataset.count, request.images ?? dataset.count)
+      let count = request.images ?? dataset.count
+      guard count <= dataset.count else {
+        throw InputError(
+          "--images", found: "\(count)", expected: "at most \(dataset.count), as the \(split.rawValue) set has")
+      }
       let trivial =
         try communicator.onRankZero("evaluate the trivial models") {
           fit?.models(on: dataset, count: count)

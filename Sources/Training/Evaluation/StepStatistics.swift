@@ -69,13 +69,14 @@ struct StepStatistics {
       title: title, xLabel: "t",
       panels: [
         .init(
-          "KL of a step (bits/pixel)", series: [.init("", points: rows.map { (Double($0.time), $0.divergence) })]),
+          "KL of a step (bits/pixel)", series: [.init("", points: rows.map { (Double($0.time), $0.divergence) })],
+          isLogarithmic: true),
         .init(
           "entropy (bits/pixel)",
           series: [
             .init("model p(x_t-1 | x_t)", points: rows.map { (Double($0.time), $0.modelEntropy) }),
             .init("posterior q(x_t-1 | x_t, x_0)", points: rows.map { (Double($0.time), $0.posteriorEntropy) }),
-          ]),
+          ], showsOutliers: true),
       ])
   }
 }
