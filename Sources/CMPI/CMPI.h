@@ -26,10 +26,11 @@ static inline MPI_Op cmpi_mpi_operation(cmpi_operation operation) {
 }
 
 /// Starts MPI for one calling thread. From here on errors are returned, not fatal; `communicator` is a duplicate of
-/// MPI_COMM_WORLD and inherits that.
-static inline int cmpi_start(cmpi_communicator *communicator) {
-  int provided;
-  int code = MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &provided);
+/// MPI_COMM_WORLD and inherits that. `allows_threads` tells whether others may run beside that one.
+static inline int cmpi_start(cmpi_communicator *communicator, int *allows_threads) {
+  int level = MPI_THREAD_SINGLE;
+  int code = MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &level);
+  *allows_threads = level >= MPI_THREAD_FUNNELED;
   if (code == MPI_SUCCESS) code = MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
   if (code == MPI_SUCCESS) code = MPI_Comm_dup(MPI_COMM_WORLD, &communicator->handle);
   return code;

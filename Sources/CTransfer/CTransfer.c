@@ -99,7 +99,6 @@ ctransfer *ctransfer_begin(const char *url, int descriptor, int64_t offset, long
     transfer->descriptor = descriptor;
     transfer->stall_milliseconds = 1e3 * (double)stall_seconds;
     transfer->end.state = ctransfer_under_way;
-    transfer->end.promised = -1;
     transfer->easy = curl.easy_init();
     transfer->multi = curl.multi_init();
   }
@@ -183,9 +182,6 @@ ctransfer_progress ctransfer_advance(ctransfer *transfer, int milliseconds) {
       nanosleep(&pause, NULL);
     }
   }
-  curl_off_t promised = -1;
-  if (curl.easy_getinfo(transfer->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &promised) == CURLE_OK)
-    transfer->end.promised = promised;
   transfer->end.received = transfer->received;
   return transfer->end;
 }

@@ -1,3 +1,5 @@
+import Foundation
+
 /// Where the time of reductions went, in seconds.
 public struct CommunicationTime: Equatable, Sendable {
   /// From the first bucket's beginning to the last one's completion.
@@ -18,4 +20,11 @@ public struct CommunicationTime: Equatable, Sendable {
     exposed += seconds
     total += seconds
   }
+}
+
+/// Seconds of a clock that nobody sets.
+func monotonicSeconds() -> Double {
+  var now = timespec()
+  clock_gettime(CLOCK_MONOTONIC, &now)
+  return Double(now.tv_sec) + Double(now.tv_nsec) * 1e-9
 }

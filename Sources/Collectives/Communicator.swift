@@ -59,13 +59,17 @@ public final class Communicator {
     var rank: Int32 = 0
     var rankCount: Int32 = 0
     var leader: Int32 = 0
+    var allowsThreads: Int32 = 0
     watchdog.enter(.start)
-    var code = cmpi_start(&world)
+    var code = cmpi_start(&world, &allowsThreads)
     if code == cmpi_success { code = cmpi_rank(world, &rank) }
     if code == cmpi_success { code = cmpi_rank_count(world, &rankCount) }
     if code == cmpi_success { code = cmpi_lowest_rank_on_host(world, &leader) }
     watchdog.leave()
     try check(code, .start)
+    guard allowsThreads != 0 else {
+      throw .launch("this MPI allows one thread a process, expected MPI_THREAD_FUNNELED: others watch and compute")
+    }
     if let expected = launcher.rankCount, expected != Int(rankCount) {
       throw .launch(
         "\(launcher.name) started \(expected) processes, but MPI sees \(rankCount) of them: the launcher does not belong "

@@ -390,10 +390,3 @@ public final class GradientReducer {
     }
   }
 }
-
-/// Seconds of a clock that nobody sets.
-func monotonicSeconds() -> Double {
-  var now = timespec()
-  clock_gettime(CLOCK_MONOTONIC, &now)
-  return Double(now.tv_sec) + Double(now.tv_nsec) * 1e-9
-}

@@ -1,3 +1,4 @@
+import KernelInterface
 import Tensors
 
 /// The sizes of the network and of the trajectory: MODEL.md's table, with the reference's names.
@@ -81,11 +82,6 @@ public struct Architecture: Equatable, Sendable {
   ///
   /// - Throws: `InputError` that names the key as configuration files spell it, its value and what is allowed.
   public func validate() throws(InputError) {
-    func require(_ condition: Bool, _ key: String, _ value: some CustomStringConvertible, _ allowed: String)
-      throws(InputError)
-    {
-      guard condition else { throw InputError("model.\(key)", found: value.description, expected: allowed) }
-    }
     try require((1...1024).contains(spatialWidth), "spatial_width", spatialWidth, "1 ... 1024")
     try require(colorCount == 1 || colorCount == 3 || colorCount == 2, "n_colors", colorCount, "1, 2 or 3")
     try require((3...1_000_000).contains(trajectoryLength), "trajectory_length", trajectoryLength, "3 ... 1000000")
@@ -105,5 +101,23 @@ public struct Architecture: Equatable, Sendable {
       "2^(n_scales - 1) to divide spatial_width (\(spatialWidth))")
     try require(
       firstStepBeta >= 0 && firstStepBeta < 0.5, "step1_beta", firstStepBeta, "a number from 0 to below 0.5")
+  }
+
+  /// Checks that images of the data set's size are not too large for the network, once that is known.
+  ///
+  /// - Throws: `InputError` as `validate`.
+  public func validateSizes() throws(InputError) {
+    // Kernels find their numbers by 32 bits.
+    let most = Int(Int32.max)
+    let groupFloats = upperInputs * (spatialWidth + 2) * (spatialWidth + 2) * laneCount
+    try require(
+      groupFloats <= most, "spatial_width", spatialWidth,
+      "fewer pixels or channels: 16 images have \(groupFloats) numbers behind the convolutions, at most \(most)")
+  }
+
+  private func require(
+    _ condition: Bool, _ key: String, _ value: some CustomStringConvertible, _ allowed: String
+  ) throws(InputError) {
+    guard condition else { throw InputError("model.\(key)", found: value.description, expected: allowed) }
   }
 }

@@ -27,11 +27,11 @@ final class ConvolutionBranch {
         architecture: architecture, layout: layout, transformedWeights: transformedWeights, workspace: workspace,
         kernels: kernels, profile: profile)
     }
-    let layerCount = architecture.convolutionLayers - 1
-    let buffers = (0..<(forTraining ? layerCount : min(2, layerCount))).map { _ in
+    let innerLayers = architecture.convolutionLayers - 1
+    let buffers = (0..<(forTraining ? innerLayers : min(2, innerLayers))).map { _ in
       FloatBuffer(count: architecture.convolutionChannels * plane)
     }
-    activations = (0..<layerCount).map { buffers[$0 % buffers.count] }
+    activations = (0..<innerLayers).map { buffers[$0 % buffers.count] }
   }
 
   /// Derives what the passes need from new parameters.

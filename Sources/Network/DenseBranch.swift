@@ -158,15 +158,15 @@ final class DenseBranch {
   ) {
     let groups = parts.last?.upperBound ?? 0
     profiles[0].weightGradient()
-    toRows(noisy, stride: imageStride, offsets: imageOffsets, width: 0, groups: groups, into: rows[0])
+    toRows(noisy, stride: imageStride, offsets: imageOffsets, layer: 0, groups: groups, into: rows[0])
     for layer in 1..<layerCount {
       profiles[layer].weightGradient()
       toRows(
-        activations[layer - 1].pointer, stride: widths[layer] * laneCount, offsets: laneOffsets, width: layer,
+        activations[layer - 1].pointer, stride: widths[layer] * laneCount, offsets: laneOffsets, layer: layer,
         groups: groups, into: rows[layer])
     }
     toRows(
-      outputGradients, stride: widths[layerCount] * laneCount, offsets: laneOffsets, width: layerCount, groups: groups,
+      outputGradients, stride: widths[layerCount] * laneCount, offsets: laneOffsets, layer: layerCount, groups: groups,
       into: gradients[layerCount % 2])
     var piece = 0
     for layer in (0..<layerCount).reversed() {
@@ -202,13 +202,13 @@ final class DenseBranch {
   }
 
   private func toRows(
-    _ lanes: UnsafePointer<Float>, stride: Int, offsets: AlignedBuffer<Int32>, width: Int, groups: Int,
+    _ lanes: UnsafePointer<Float>, stride: Int, offsets: AlignedBuffer<Int32>, layer: Int, groups: Int,
     into rows: FloatBuffer
   ) {
-    let rowStride = Self.padded(widths[width])
+    let rowStride = Self.padded(widths[layer])
     for group in 0..<groups {
       kernels.transposeLanes(
-        lanes + group * stride, offsets: offsets.pointer, count: widths[width],
+        lanes + group * stride, offsets: offsets.pointer, count: widths[layer],
         rows: rows.pointer + group * laneCount * rowStride, rowStride: rowStride)
     }
   }

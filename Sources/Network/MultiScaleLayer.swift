@@ -128,6 +128,3 @@ final class MultiScaleLayer {
     }
   }
 }
-
-/// Floats of a bordered image of 16 lanes.
-func bordered(_ channels: Int, _ width: Int) -> Int { channels * (width + 2) * (width + 2) * laneCount }

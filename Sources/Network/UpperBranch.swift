@@ -98,13 +98,15 @@ final class UpperBranch {
   private var pixels: Int { width * laneCount }
   private func interior(_ y: Int) -> Int { ((y + 1) * (width + 2) + 1) * laneCount }
 
-  /// What hidden layer `layer` reads of row y, and where its channels are; past the last layer: what the readout reads.
-  private func input(_ layer: Int, _ features: UnsafePointer<Float>, _ y: Int)
-    -> (UnsafePointer<Float>, UnsafePointer<Int32>)
-  {
+  /// What hidden layer `layer` reads of a row, and where its channels are; past the last layer: what the readout reads.
+  private func input(_ layer: Int, _ row: FeatureRow) -> (UnsafePointer<Float>, UnsafePointer<Int32>) {
     layer == 0
-      ? (features + interior(y), UnsafePointer(featureOffsets.pointer))
-      : (UnsafePointer(hidden[layer - 1].pointer), UnsafePointer(rowOffsets.pointer))
+      ? (row.first, row.offsets) : (UnsafePointer(hidden[layer - 1].pointer), UnsafePointer(rowOffsets.pointer))
+  }
+
+  /// A row of bordered features.
+  private func row(_ features: UnsafePointer<Float>, _ y: Int) -> FeatureRow {
+    FeatureRow(first: features + interior(y), offsets: UnsafePointer(featureOffsets.pointer), columns: width, y: y)
   }
 
   /// Computes the readouts m and g of 16 images.
@@ -122,8 +124,7 @@ final class UpperBranch {
     readout.combine(parameters, basis: basis)
     for y in 0..<width {
       forwardRow(
-        parameters, FeatureRow(first: features + interior(y), offsets: featureOffsets.pointer, columns: width, y: y),
-        readouts: readouts + y * pixels, stride: width * pixels, kernels: kernels)
+        parameters, row(features, y), readouts: readouts + y * pixels, stride: width * pixels, kernels: kernels)
     }
   }
 
@@ -162,13 +163,9 @@ final class UpperBranch {
     _ parameters: UnsafePointer<Float>, _ row: FeatureRow, readouts: UnsafeMutablePointer<Float>, stride: Int,
     dropout: (masks: Dropout, indices: UnsafePointer<UInt32>)? = nil, kernels: any KernelSet
   ) {
-    func input(_ layer: Int) -> (UnsafePointer<Float>, UnsafePointer<Int32>) {
-      layer == 0
-        ? (row.first, row.offsets) : (UnsafePointer(hidden[layer - 1].pointer), UnsafePointer(rowOffsets.pointer))
-    }
     for layer in hidden.indices {
       profiles[layer].forward()
-      let (inputs, offsets) = input(layer)
+      let (inputs, offsets) = input(layer, row)
       kernels.product(
         Product(
           weights: layerWeights(layer, parameters), rowStride: widths[layer], depthStride: 1,
@@ -183,7 +180,7 @@ final class UpperBranch {
       }
     }
     profiles[hidden.count].forward()
-    let (inputs, offsets) = input(hidden.count)
+    let (inputs, offsets) = input(hidden.count, row)
     kernels.laneProduct(
       LaneProduct(
         weights: readout.laneWeights.pointer, rowStride: readout.inputs * laneCount, depthStride: laneCount,
@@ -214,8 +211,8 @@ final class UpperBranch {
       guard let rowSums = rowDivergence.baseAddress else { return }
       for y in 0..<width {
         forwardRow(
-          parameters, FeatureRow(first: features + interior(y), offsets: featureOffsets.pointer, columns: width, y: y),
-          readouts: readoutRow.pointer, stride: pixels, dropout: dropout, kernels: kernels)
+          parameters, row(features, y), readouts: readoutRow.pointer, stride: pixels, dropout: dropout, kernels: kernels
+        )
         objectiveProfile.begin()
         rowSums.update(repeating: 0, count: laneCount)
         for color in 0..<colors {
@@ -313,7 +310,7 @@ final class UpperBranch {
     sums: FloatBuffer, biasSums: FloatBuffer, _ kernels: any KernelSet
   ) {
     profiles[layer].weightGradient()
-    let (inputs, offsets) = input(layer, features, y)
+    let (inputs, offsets) = input(layer, row(features, y))
     if layer < hidden.count {
       kernels.addWeightGradient(
         WeightGradient(

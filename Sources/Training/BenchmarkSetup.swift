@@ -24,9 +24,7 @@ struct BenchmarkSetup {
   ///
   /// - Throws: `InputError` for a configuration that cannot run, `CollectiveError` where ranks fail.
   init(_ requested: Configuration, communicator: Communicator) throws {
-    let kernels = try communicator.agree("choose the kernels") {
-      try KernelChoice.kernels(requested: ProcessInfo.processInfo.environment["DPM_SIMD"])
-    }
+    let kernels = try communicator.chooseKernels()
     let (configuration, shape) = try Self.completed(requested, communicator: communicator)
     let layout = ParameterLayout(configuration.model)
     let openBLAS = try communicator.onRankZero("load OpenBLAS") { try OpenBLAS() }
@@ -39,9 +37,7 @@ struct BenchmarkSetup {
     self.layout = layout
     dataset = Self.randomImages(shape, count: configuration.training.batchSize)
     standardization = try Standardization(of: dataset)
-    schedule = NoiseSchedule(
-      trajectoryLength: configuration.model.trajectoryLength,
-      temporalBasisCount: configuration.model.temporalBasisCount, firstStepBeta: configuration.model.firstStepBeta)
+    schedule = NoiseSchedule(configuration.model)
     block = try HostBlock(
       communicator, reduction: configuration.distributed.reduction,
       wirePrecision: configuration.distributed.wirePrecision)

@@ -120,6 +120,7 @@ public struct Configuration: Equatable, Sendable {
     completed.spatialWidth = shape.width
     completed.colorCount = shape.colors
     try completed.model.validate()
+    try completed.model.validateSizes()
     // Element counts and MPI's own counts are 32 bits; and 2³¹ parameters are 8 GiB, four times over while training.
     let parameters = ParameterLayout(completed.model).parameterCount
     guard parameters < 1 << 31 else {
@@ -130,8 +131,10 @@ public struct Configuration: Equatable, Sendable {
 }
 
 extension Configuration.Training {
-  /// Steps of an epoch, the last of which may have fewer images.
-  func stepsPerEpoch(imageCount: Int) -> Int { (imageCount + batchSize - 1) / batchSize }
+  /// Steps of an epoch.
+  func stepsPerEpoch(imageCount: Int) -> Int {
+    Minibatch.count(imageCount: imageCount, batchSize: batchSize)
+  }
 }
 
 extension Configuration {

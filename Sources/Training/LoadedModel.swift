@@ -23,13 +23,9 @@ struct LoadedModel {
   /// - Parameter place: A checkpoint, or a run's folder, which stands for its newest one.
   /// - Throws: `InputError` for what is wrong with it, the same on all ranks.
   init(contentsOf place: String, on communicator: Communicator) throws {
-    kernels = try communicator.agree("choose the kernels") {
-      try KernelChoice.kernels(requested: ProcessInfo.processInfo.environment["DPM_SIMD"])
-    }
+    kernels = try communicator.chooseKernels()
     let (path, file, layout, parameters) = try communicator.agree("read the checkpoint") {
-      var isFolder: ObjCBool = false
-      let isRun = FileManager.default.fileExists(atPath: place, isDirectory: &isFolder) && isFolder.boolValue
-      let path = try isRun ? RunFolder(path: place).newestCheckpoint() : place
+      let path = try OutputFile.isFolder(place) ? RunFolder(path: place).newestCheckpoint() : place
       let file = try CheckpointFile(contentsOf: path)
       let layout = ParameterLayout(file.checkpoint.architecture)
       let parameters = layout.parameterBuffer()
@@ -42,10 +38,7 @@ struct LoadedModel {
     checkpoint = file.checkpoint
     isAverage = file.prefixes.contains("average.")
     standardization = Standardization(scale: checkpoint.scale, shift: checkpoint.shift)
-    let model = checkpoint.architecture
-    schedule = NoiseSchedule(
-      trajectoryLength: model.trajectoryLength, temporalBasisCount: model.temporalBasisCount,
-      firstStepBeta: model.firstStepBeta)
+    schedule = NoiseSchedule(checkpoint.architecture)
     try communicator.requireSameOnAllRanks(
       checkpoint.configuration.facts
         + [("the checkpoint's step", "\(checkpoint.step)"), ("the parameters' digest", parameters.digest())])

@@ -11,6 +11,9 @@ public struct Minibatch: Equatable, Sendable {
   /// Groups of each of this rank's canonical parts, in order; a part may be empty.
   public let parts: [Range<Int>]
 
+  /// Minibatches of an epoch, the last of which may have fewer images.
+  public static func count(imageCount: Int, batchSize: Int) -> Int { (imageCount + batchSize - 1) / batchSize }
+
   /// Most parts of a minibatch: more ranks than this cannot share its fixed tree.
   public static let mostParts = 8
 

@@ -29,19 +29,7 @@ final class RunReport {
   private let kernelName: String
   private let runStart = ContinuousClock.now
 
-  private var epochStart = ContinuousClock.now
-  private var epochSeconds = 0.0
-  private var epochImages = 0
-  /// Of the epoch's time, what checkpoints within it took.
-  private var pauseSeconds = 0.0
-  /// Whether an epoch has begun and not ended.
-  private var isWithinEpoch = false
-  /// Images and seconds of all steps, for the last line.
-  private var trainedImages = 0
-  private var trainedSeconds = 0.0
-  private var stepStart = ContinuousClock.now
-  private var badSteps = 0
-  private var communicationBefore = CommunicationTime()
+  private var clock = EpochClock()
   private var lastObjective: Double?
   /// The finished epoch's record, until its test bound is known.
   private var pending: Metrics?
@@ -134,22 +122,11 @@ final class RunReport {
 
   func beginEpoch(communication: CommunicationTime) {
     voice.beginWork()
-    epochStart = .now
-    stepStart = epochStart
-    epochImages = 0
-    pauseSeconds = 0
-    isWithinEpoch = true
-    badSteps = 0
-    communicationBefore = communication
+    clock.begin(communication: communication)
   }
 
   func add(_ outcome: TrainingStep.Outcome, images: Int) {
-    epochImages += images
-    trainedImages += images
-    let now = ContinuousClock.now
-    trainedSeconds += stepStart.duration(to: now).seconds
-    stepStart = now
-    if outcome.badTensors > 0 { badSteps += 1 }
+    clock.add(images: images, isBad: outcome.badTensors > 0)
   }
 
   /// Prints the epoch's line; collective.
@@ -160,62 +137,60 @@ final class RunReport {
   func endEpoch(
     _ epoch: Int, learningRate: Double, communication: CommunicationTime, observer: StepObserver?
   ) throws {
-    isWithinEpoch = false
-    epochSeconds = epochStart.duration(to: .now).seconds - pauseSeconds
+    guard let times = clock.end(communication: communication) else {
+      preconditionFailure("an epoch begins before it ends")
+    }
     let objective = state.epochObjectiveSum / Double(max(1, state.epochImages))
-    let imagesPerSecond = Double(epochImages) / epochSeconds
-    let (waiting, communicating) = (
-      communication.exposed - communicationBefore.exposed, communication.total - communicationBefore.total
-    )
-    let exposed = try communicator.maximum(of: waiting)
-    let total = try communicator.maximum(of: communicating)
-    try notePage(waiting: waiting, communicating: communicating)
+    let imagesPerSecond = Double(clock.images) / times.seconds
+    let exposed = try communicator.maximum(of: times.waiting)
+    let total = try communicator.maximum(of: times.communicating)
+    try notePage(times)
     let epochs = configuration.training.epochs
     var line = "epoch \(epoch)/\(epochs)  \(Self.text(objective)) bits/pixel"
     if let lastObjective { line += " (\(Self.text(objective - lastObjective)))" }
-    line += String(format: "  %.0f images/s  %.1f s", imagesPerSecond, epochSeconds)
+    line += String(format: "  %.0f images/s  %.1f s", imagesPerSecond, times.seconds)
     if communicator.rankCount > 1 {
       line += String(format: "  communication %.1f s, %.1f s of it waiting", total, exposed)
     }
     // Of an epoch that a checkpoint cut, only what followed was done here.
-    let wholeEpochSeconds = epochSeconds * Double(data.train.count) / Double(max(1, epochImages))
+    let wholeEpochSeconds = Double(data.train.count) / imagesPerSecond
     line +=
       "  ETA \(ClockTime.text(wholeEpochSeconds * Double(epochs - epoch)))  lr " + String(format: "%.3g", learningRate)
     voice.line(line)
-    if badSteps > 0 {
+    if clock.badSteps > 0 {
       voice.warn(
-        "epoch \(epoch): \(count(badSteps, "step")) with a gradient that was not finite; those tensors stayed")
+        "epoch \(epoch): \(count(clock.badSteps, "step")) with a gradient that was not finite; those tensors stayed")
     }
     lastObjective = objective
     pending = Metrics(
       epoch: epoch, step: state.step, images: epoch * data.train.count, trainObjective: objective,
-      learningRate: learningRate, seconds: epochSeconds, imagesPerSecond: imagesPerSecond,
+      learningRate: learningRate, seconds: times.seconds, imagesPerSecond: imagesPerSecond,
       ranks: communicator.rankCount, exposedCommunicationSeconds: exposed, communicationSeconds: total,
-      badSteps: badSteps, norms: try observer?.norms(communicator))
+      badSteps: clock.badSteps, norms: try observer?.norms(communicator))
   }
 
   /// Notes for the page what each rank did in the epoch; collective.
-  private func notePage(waiting: Double, communicating: Double) throws {
+  private func notePage(_ times: EpochClock.Times) throws {
     let hosts = try HostReport(communicator, threads: configuration.distributed.threads)
-    let times = try communicator.gather([waiting, communicating].withUnsafeBytes { Array($0) })
-    display?.page.ranks = zip(hosts.ranks, times).map { rank, bytes in
+    let ranks = try communicator.gather([times.waiting, times.communicating].withUnsafeBytes { Array($0) })
+    display?.page.ranks = zip(hosts.ranks, ranks).map { rank, bytes in
       let seconds = bytes.withUnsafeBytes { Array($0.bindMemory(to: Double.self)) }
       return RunPage.Rank(
         host: rank.host, cores: rank.cores.count, threads: rank.threads, waitingSeconds: seconds[0],
         communicationSeconds: seconds[1], peakBytes: rank.peakResidentBytes)
     }
-    display?.page.epochSeconds = epochSeconds
-    display?.page.phases.computing += epochSeconds - waiting
-    display?.page.phases.waiting += waiting
+    display?.page.epochSeconds = times.seconds
+    notePhases(times)
   }
 
   /// Notes for the page what was done of an epoch that a stop cuts.
   func noteCut(communication: CommunicationTime) {
-    guard isWithinEpoch else { return }
-    isWithinEpoch = false
-    let waiting = communication.exposed - communicationBefore.exposed
-    display?.page.phases.computing += epochStart.duration(to: .now).seconds - pauseSeconds - waiting
-    display?.page.phases.waiting += waiting
+    if let times = clock.end(communication: communication) { notePhases(times) }
+  }
+
+  private func notePhases(_ times: EpochClock.Times) {
+    display?.page.phases.computing += times.seconds - times.waiting
+    display?.page.phases.waiting += times.waiting
   }
 
   /// Appends the finished epoch's record to the metrics, and has the run's page rewritten; collective.
@@ -310,8 +285,7 @@ final class RunReport {
     defer {
       let seconds = start.duration(to: .now).seconds
       display?.page.phases.checkpoints += seconds
-      pauseSeconds += seconds
-      stepStart = .now
+      clock.pause(seconds: seconds)
     }
     let stepsPerEpoch = configuration.training.stepsPerEpoch(imageCount: data.train.count)
     let (epoch, rest) = state.step.quotientAndRemainder(dividingBy: stepsPerEpoch)
@@ -415,7 +389,8 @@ final class RunReport {
       case .timeLimit: "stopped by the time limit after step \(state.step)"
       }
     var parts = ["\(reason) in \(ClockTime.text(runStart.duration(to: .now).seconds))"]
-    if trainedSeconds > 0 { parts.append(String(format: "%.0f images/s", Double(trainedImages) / trainedSeconds)) }
+    let (images, seconds) = clock.total
+    if seconds > 0 { parts.append(String(format: "%.0f images/s", Double(images) / seconds)) }
     let objective = state.epochImages > 0 ? state.epochObjectiveSum / Double(state.epochImages) : lastObjective
     if let objective { parts.append("last objective \(Self.text(objective)) bits/pixel") }
     parts.append(checkpoint.map { "a checkpoint is written: \($0)" } ?? "all in \(run.folder.path)")

@@ -123,10 +123,8 @@ public struct StepBenchmark {
     let threads = configuration.distributed.threads
     let profile = profiles ? StepProfile() : nil
     let step = try TrainingStep(
-      recipe: TrainingStep.Recipe(
-        batchSize: batchSize, timeSampling: recipe.timeSampling, dropoutRate: recipe.dropoutRate, seed: recipe.seed,
-        reduction: configuration.distributed.reduction, wirePrecision: configuration.distributed.wirePrecision),
-      dataset: dataset, standardization: setup.standardization, schedule: setup.schedule,
+      recipe: TrainingStep.Recipe(configuration), dataset: dataset, standardization: setup.standardization,
+      schedule: setup.schedule,
       architecture: configuration.model, layout: setup.layout, parameters: state.parameters, optimizer: state.optimizer,
       communicator: communicator, block: setup.block, threads: threads, kernels: kernels, profile: profile)
 

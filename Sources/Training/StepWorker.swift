@@ -97,7 +97,7 @@ final class StepWorker {
       step: noiseStep, into: times.elements)
     let weight = forwardProcess.schedule.objectiveWeight(
       images: positions.count * draws, pixels: dataset.shape.height * dataset.shape.width)
-    let stepsPerEpoch = (dataset.count + recipe.batchSize - 1) / recipe.batchSize
+    let stepsPerEpoch = Minibatch.count(imageCount: dataset.count, batchSize: recipe.batchSize)
     let epoch = noiseStep / draws / stepsPerEpoch
     for (group, range) in share.groups.enumerated() {
       inputProfile.begin()

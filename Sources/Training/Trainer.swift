@@ -54,9 +54,7 @@ public final class Trainer {
     deadline = timeLimit.map { start + $0 }
     self.communicator = communicator
     self.console = console
-    let kernels = try communicator.agree("choose the kernels") {
-      try KernelChoice.kernels(requested: ProcessInfo.processInfo.environment["DPM_SIMD"])
-    }
+    let kernels = try communicator.chooseKernels()
     try communicator.requireSameOnAllRanks([
       ("--resume", resume.description),
       ("--dry-run", mode == .rehearsal ? "given" : "not given"),
@@ -77,9 +75,7 @@ public final class Trainer {
     let architecture = configuration.model
     let layout = ParameterLayout(architecture)
     self.layout = layout
-    let schedule = NoiseSchedule(
-      trajectoryLength: architecture.trajectoryLength, temporalBasisCount: architecture.temporalBasisCount,
-      firstStepBeta: architecture.firstStepBeta)
+    let schedule = NoiseSchedule(architecture)
     // A resumed run needs LAPACK too, at its first test bound; and what is missing should be before there is a folder.
     let openBLAS = try communicator.onRankZero("load OpenBLAS") { try OpenBLAS() }
     var run: OpenRun?
@@ -111,17 +107,13 @@ public final class Trainer {
     try state.broadcast(communicator)
     try state.requireSameParameters(on: communicator)
 
-    let recipe = configuration.training
     step = try TrainingStep(
-      recipe: TrainingStep.Recipe(
-        batchSize: recipe.batchSize, timeSampling: recipe.timeSampling, dropoutRate: recipe.dropoutRate,
-        seed: recipe.seed, reduction: configuration.distributed.reduction,
-        wirePrecision: configuration.distributed.wirePrecision),
-      dataset: data.train, standardization: standardization, schedule: schedule, architecture: architecture,
+      recipe: TrainingStep.Recipe(configuration), dataset: data.train, standardization: standardization,
+      schedule: schedule, architecture: architecture,
       layout: layout, parameters: state.parameters, optimizer: state.optimizer, communicator: communicator,
       block: block, threads: configuration.distributed.threads, kernels: kernels)
     step.release(state)
-    learningRate = LearningRate(recipe)
+    learningRate = LearningRate(configuration.training)
     report = try RunReport(
       configuration: configuration, data: data, standardization: standardization, schedule: schedule, layout: layout,
       state: state, run: run, communicator: communicator, kernels: kernels, console: console)
@@ -294,23 +286,4 @@ public enum RunEnd: Equatable, Sendable {
   case signal(StopSignal)
   /// Its time limit passed.
   case timeLimit
-}
-
-/// The program's version.
-public enum DPM {
-  /// Semantic version, as `--version` prints it and checkpoints keep it.
-  public static let version = "0.1.0"
-
-  /// The version with a digest of the program's file: what ranks compare, as two builds may have one version.
-  ///
-  /// 20 ms for 20 MB.
-  public static var build: String {
-    guard let file = MappedMemory(contentsOf: "/proc/self/exe") else { return version }
-    return "\(version) (build \(Digest.hexadecimal(of: UnsafeRawBufferPointer(file.bytes))))"
-  }
-}
-
-extension Duration {
-  /// As a number of seconds.
-  var seconds: Double { Double(components.seconds) + Double(components.attoseconds) * 1e-18 }
 }

@@ -26,8 +26,6 @@ typedef struct {
   ctransfer_state state;
   /// Bytes that have arrived, those before `offset` not counted.
   int64_t received;
-  /// Bytes that are to arrive altogether; -1 where the server has not said.
-  int64_t promised;
   long status;
   int system_error;
   char text[ctransfer_text_capacity];

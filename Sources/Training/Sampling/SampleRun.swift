@@ -165,7 +165,7 @@ public struct SampleRun {
       parameters: model.parameters, kernels: model.kernels, communicator: communicator, threads: threads)
     let startTime = pass.startTime ?? model.schedule.trajectoryLength - 1
     let times = times(from: startTime)
-    var result = SampleSet(times: times, images: times.map { _ in [] })
+    var result = SampleSet(images: times.map { _ in [] })
     let blockSize = communicator.rankCount * threads * request.batchSize
     for first in stride(from: 0, to: pass.count, by: blockSize) {
       let size = min(blockSize, pass.count - first)
@@ -193,7 +193,7 @@ public struct SampleRun {
 
 /// Samples at some times of their trajectory, in grey levels, 0 for black to 1 for white: [count][C][H][W] each.
 struct SampleSet {
-  var times: [Int]
+  /// From the first time to the last.
   var images: [[Float]]
 
   /// x_0: the samples.
