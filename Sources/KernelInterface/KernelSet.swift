@@ -111,6 +111,13 @@ public protocol KernelSet: Sendable {
   func addDoubled(
     _ coarse: UnsafePointer<Float>, into fine: UnsafeMutablePointer<Float>, channels: Int, coarseWidth: Int,
     scale: Float)
+  /// Mean pooling of one image's planes, [channels][width + 2][width + 2]: `halve` by ¼, of one lane.
+  func halvePlanes(
+    _ fine: UnsafePointer<Float>, into coarse: UnsafeMutablePointer<Float>, channels: Int, coarseWidth: Int)
+  /// fine = factor · (fine + each pixel of coarse, repeated 2 × 2): `addDoubled`, then `scale`, of one lane.
+  func addDoubledPlanes(
+    _ coarse: UnsafePointer<Float>, into fine: UnsafeMutablePointer<Float>, channels: Int, coarseWidth: Int,
+    factor: Float)
   /// output = factor · input; counts are multiples of 16.
   func scale(
     _ input: UnsafePointer<Float>, by factor: Float, into output: UnsafeMutablePointer<Float>, count: Int)

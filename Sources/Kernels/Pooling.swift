@@ -59,6 +59,41 @@ extension VectorKernels {
     }
   }
 
+  /// Mean pooling of one image's planes, [channels][width + 2][width + 2]; the sums of `halve`.
+  public func halvePlanes(
+    _ fine: UnsafePointer<Float>, into coarse: UnsafeMutablePointer<Float>, channels: Int, coarseWidth: Int
+  ) {
+    let (fineSide, coarseSide) = (2 * coarseWidth + 2, coarseWidth + 2)
+    for channel in 0..<channels {
+      for y in 0..<coarseWidth {
+        let upper = fine + (channel * fineSide + 2 * y + 1) * fineSide + 1
+        let lower = upper + fineSide
+        let output = coarse + (channel * coarseSide + y + 1) * coarseSide + 1
+        for x in 0..<coarseWidth {
+          output[x] = ((upper[2 * x] + upper[2 * x + 1]) + (lower[2 * x] + lower[2 * x + 1])) * 0.25
+        }
+      }
+    }
+  }
+
+  /// fine = factor · (fine + each pixel of coarse, repeated 2 × 2) of one image's planes; the sums of `addDoubled`.
+  public func addDoubledPlanes(
+    _ coarse: UnsafePointer<Float>, into fine: UnsafeMutablePointer<Float>, channels: Int, coarseWidth: Int,
+    factor: Float
+  ) {
+    let (fineSide, coarseSide) = (2 * coarseWidth + 2, coarseWidth + 2)
+    for channel in 0..<channels {
+      for y in 0..<2 * coarseWidth {
+        let input = coarse + (channel * coarseSide + y / 2 + 1) * coarseSide + 1
+        let output = fine + (channel * fineSide + y + 1) * fineSide + 1
+        for x in 0..<coarseWidth {
+          output[2 * x] = (output[2 * x] + input[x]) * factor
+          output[2 * x + 1] = (output[2 * x + 1] + input[x]) * factor
+        }
+      }
+    }
+  }
+
   /// output = scale · input over whole buffers.
   public func scale(
     _ input: UnsafePointer<Float>, by factor: Float, into output: UnsafeMutablePointer<Float>, count: Int

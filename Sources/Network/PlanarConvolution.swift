@@ -4,7 +4,7 @@ import Tensors
 /// The forward pass of a 3×3 convolution of one image, planar, bordered [channels][W + 2][W + 2].
 ///
 /// The same sums as a lane group's (`WinogradConvolution`), whose lanes are here 16 tiles of one image.
-final class PlanarConvolution {
+final class PlanarConvolution: PlanarForward {
   private let channels: Int
   private let bias: Int
   private let transformedWeights: TransformedWeights.Layer
@@ -17,8 +17,10 @@ final class PlanarConvolution {
     fileprivate let tiles: FloatBuffer
     fileprivate let scratch = FloatBuffer(count: PlanarTiles.scratchCount)
 
-    init(channels: Int, tiling: WinogradTiling) {
-      let positionStride = PlanarTiles.bands(tiling).map { $0.positionStride(channels: channels) }.max() ?? 0
+    /// - Parameter tilings: Of all widths.
+    init(channels: Int, tilings: [WinogradTiling]) {
+      let positionStride =
+        tilings.flatMap(PlanarTiles.bands).map { $0.positionStride(channels: channels) }.max() ?? 0
       tiles = FloatBuffer(count: 65 * positionStride)
     }
   }
@@ -44,7 +46,6 @@ final class PlanarConvolution {
     }
   }
 
-  /// output = leakyReLU(weights ⋆ input + bias); the output's border is left as it is.
   func forward(
     _ parameters: UnsafePointer<Float>, input: UnsafePointer<Float>, output: UnsafeMutablePointer<Float>
   ) {

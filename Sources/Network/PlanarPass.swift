@@ -16,11 +16,8 @@ final class PlanarPass {
   private let dense: PlanarDense?
   private let kernels: any KernelSet
   private let upper: UpperBranch
-  private let firstWeight: ParameterLayout.Entry
-  private let firstBias: ParameterLayout.Entry
-  private let firstOffsets: AlignedBuffer<Int32>
   private let channels: Int
-  private let layers: [PlanarConvolution]
+  private let layers: [PlanarLayer]
   private let image: FloatBuffer
   /// The output of every other layer but the last.
   private let activations: [FloatBuffer]
@@ -32,7 +29,7 @@ final class PlanarPass {
   /// [2·C][(W + 2)²].
   private let readouts: FloatBuffer
 
-  /// Nil where an architecture has scales, or layers that Winograd's algorithm does not apply to.
+  /// Nil where an architecture has layers that Winograd's algorithm does not apply to, or images that are too small.
   ///
   /// - Parameter hasDenseBranch: Whether to compute the dense branch, if there is one.
   init?(
@@ -42,20 +39,19 @@ final class PlanarPass {
     let width = architecture.spatialWidth
     let channels = architecture.convolutionChannels
     // A vector that begins in the last row of pixels ends in the border below.
-    guard architecture.scaleCount == 1, width + 2 > laneCount, let tiling = WinogradTiling(width: width) else {
-      return nil
-    }
+    guard width + 2 > laneCount else { return nil }
     // Wide layers' weights pass by as often for half a group as for an image.
     let mostImages = WinogradWorkspace.isWide(channels: channels) ? 6 : 4
     self.mostImages = mostImages
-    let memory = PlanarConvolution.Memory(channels: channels, tiling: tiling)
-    var layers: [PlanarConvolution] = []
-    for layer in 1..<max(1, architecture.convolutionLayers) {
-      guard let weights = transformedWeights.layer(layer, scale: 0) else { return nil }
-      layers.append(
-        PlanarConvolution(
-          channels: channels, tiling: tiling, bias: layout.entry("conv.\(layer).scale0.bias").offset,
-          transformedWeights: weights, memory: memory, kernels: kernels))
+    let memory = PlanarLayer.Memory(architecture)
+    var layers: [PlanarLayer] = []
+    for layer in 0..<architecture.convolutionLayers {
+      guard
+        let planar = PlanarLayer(
+          layer: layer, architecture: architecture, layout: layout, transformedWeights: transformedWeights,
+          memory: memory, kernels: kernels)
+      else { return nil }
+      layers.append(planar)
     }
     self.layers = layers
     self.width = width
@@ -67,30 +63,20 @@ final class PlanarPass {
       hasDenseBranch
       ? PlanarDense(architecture, layout: layout, capacity: mostImages, kernels: kernels) : nil
     denseOutputs = architecture.hasDenseBranch ? architecture.denseLowerOutputs : 0
-    firstWeight = layout.entry("conv.0.scale0.weight")
-    firstBias = layout.entry("conv.0.scale0.bias")
     let plane = (width + 2) * (width + 2)
-    firstOffsets = AlignedBuffer(count: architecture.colorCount * 9)
-    for index in 0..<firstOffsets.count {
-      firstOffsets[index] = Int32(index / 9 * plane + index % 9 / 3 * (width + 2) + index % 3)
-    }
-    // Vectors may reach a little further than the last plane.
-    func planes(_ count: Int) -> FloatBuffer { FloatBuffer(count: count * plane + 2 * laneCount) }
-    image = planes(architecture.colorCount)
-    activations = (0..<min(2, architecture.convolutionLayers - 1)).map { _ in planes(channels) }
-    features = planes(architecture.upperInputs)
+    image = planes(architecture.colorCount, width: width)
+    activations = (0..<min(2, architecture.convolutionLayers - 1)).map { _ in planes(channels, width: width) }
+    features = planes(architecture.upperInputs, width: width)
     featureOffsets = AlignedBuffer(count: architecture.upperInputs)
     for channel in 0..<featureOffsets.count { featureOffsets[channel] = Int32(channel * plane) }
     basis = FloatBuffer(count: architecture.temporalBasisCount * laneCount)
-    readouts = planes(2 * architecture.colorCount)
+    readouts = planes(2 * architecture.colorCount, width: width)
   }
 
   /// Floats of a plane.
   private var plane: Int { (width + 2) * (width + 2) }
   /// From a plane's start to its first pixel.
   private var interior: Int { width + 3 }
-  /// Vectors from the first pixel to the last, borders between rows included.
-  private var vectors: Int { (width * (width + 2) - 2 + laneCount - 1) / laneCount }
 
   /// Whether it computes the dense branch.
   var hasDenseBranch: Bool { dense != nil }
@@ -139,7 +125,7 @@ final class PlanarPass {
     for index in 0..<basis.count { basis.pointer[index] = lane[index / laneCount * laneCount] }
     upper.forward(
       parameters, planar: UnsafePointer(features.pointer + interior), offsets: featureOffsets.pointer,
-      vectors: vectors, basis: basis.pointer, readouts: readouts.pointer + interior, stride: plane)
+      vectors: planeVectors(width: width), basis: basis.pointer, readouts: readouts.pointer + interior, stride: plane)
     for readout in 0..<2 * colors {
       let source = readouts.pointer + readout * plane + interior
       let target = results + readout * width * width * laneCount
@@ -152,31 +138,11 @@ final class PlanarPass {
   /// Computes the convolutions' features of the image in a lane.
   private func convolve(_ parameters: UnsafePointer<Float>, noisy: UnsafePointer<Float>) {
     for index in 0..<colors * plane { image.pointer[index] = noisy[index * laneCount] }
-    func output(_ layer: Int) -> UnsafeMutablePointer<Float> {
-      layer == layers.count ? features.pointer : activations[layer % 2].pointer
-    }
-    kernels.product(
-      Product(
-        weights: parameters + firstWeight.offset, rowStride: colors * 9, depthStride: 1, inputs: image.pointer,
-        offsets: firstOffsets.pointer, columnStride: laneCount, outputs: output(0) + interior, outputRowStride: plane,
-        outputColumnStride: laneCount, rows: channels, depth: colors * 9, columns: vectors,
-        epilogue: .biasLeakyReLU(parameters + firstBias.offset)))
-    clearBorder(output(0))
+    var input = UnsafePointer(image.pointer)
     for (index, layer) in layers.enumerated() {
-      layer.forward(parameters, input: output(index), output: output(index + 1))
-    }
-  }
-
-  /// Makes the border zero again which rows in one go have run through.
-  private func clearBorder(_ image: UnsafeMutablePointer<Float>) {
-    let side = width + 2
-    for channel in 0..<channels {
-      let plane = image + channel * plane
-      for y in 1...width {
-        plane[y * side] = 0
-        plane[y * side + width + 1] = 0
-      }
-      (plane + (width + 1) * side).update(repeating: 0, count: side)
+      let output = index == layers.count - 1 ? features.pointer : activations[index % 2].pointer
+      layer.forward(parameters, input: input, output: output)
+      input = UnsafePointer(output)
     }
   }
 }

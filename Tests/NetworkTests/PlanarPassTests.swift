@@ -16,8 +16,11 @@ import Testing
     Architecture(width: 48, colors: 1, channels: 5, layers: 3, upper: (2, 5)),
     // One convolution, which is no Winograd convolution; one upper layer.
     Architecture(width: 16, colors: 3, channels: 4, layers: 1, dense: (2, 100, 1), upper: (1, 1)),
-    // What it does not apply to: scales, odd and small widths.
+    // Scales, down to 4 pixels: planes whose last vector ends in the next one.
     Architecture(width: 16, colors: 1, channels: 5, layers: 2, scales: 2, dense: (2, 6, 2), upper: (2, 5)),
+    Architecture(width: 32, colors: 3, channels: 36, layers: 3, scales: 4, upper: (2, 5)),
+    // What it does not apply to: odd and small widths, at any scale.
+    Architecture(width: 20, colors: 1, channels: 5, layers: 2, scales: 3, dense: (2, 6, 2), upper: (2, 5)),
     Architecture(width: 17, colors: 1, channels: 5, layers: 2, dense: (2, 6, 2), upper: (2, 5)),
     Architecture(width: 10, colors: 1, channels: 5, layers: 2, dense: (2, 6, 2), upper: (2, 5)),
   ]
