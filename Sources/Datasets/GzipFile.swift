@@ -115,7 +115,7 @@ struct GzipFile: ~Copyable {
   private mutating func refill() throws(InputError) {
     errno = 0
     let count = fread(input.baseAddress, 1, input.count, file)
-    guard count > 0 || ferror(file) == 0 else { throw Self.systemFault(path) }
+    guard count > 0 || ferror(file) == 0 else { throw InputError(systemFault: path, expected: "a readable file") }
     stream.pointee.next_in = input.baseAddress
     stream.pointee.avail_in = UInt32(count)
   }
@@ -129,18 +129,13 @@ struct GzipFile: ~Copyable {
 
   private static func openedFile(_ path: String) throws(InputError) -> UnsafeMutablePointer<FILE> {
     var status = stat()
-    guard stat(path, &status) == 0 else { throw systemFault(path) }
+    guard stat(path, &status) == 0 else { throw InputError(systemFault: path, expected: "a readable file") }
     // Checked before opening, which would block for ever on a pipe that nobody writes to.
     guard status.st_mode & S_IFMT != S_IFDIR else { throw InputError(path, found: "a folder", expected: "a file") }
     guard status.st_mode & S_IFMT == S_IFREG else {
       throw InputError(path, found: "a pipe or a device", expected: "a file")
     }
-    guard let file = fopen(path, "rb") else { throw systemFault(path) }
+    guard let file = fopen(path, "rb") else { throw InputError(systemFault: path, expected: "a readable file") }
     return file
-  }
-
-  /// What the system says of its last failure.
-  private static func systemFault(_ path: String) -> InputError {
-    InputError(path, found: String(cString: strerror(errno)).lowercased(), expected: "a readable file")
   }
 }

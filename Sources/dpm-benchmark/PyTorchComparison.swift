@@ -85,20 +85,15 @@ struct PyTorchComparison {
     return Result(
       config: config, ranks: ranks, batch: batchSize, samples: samples, imagesPerSecond: ours,
       peerImagesPerSecond: theirs,
-      ratio: Self.median(ours) / Self.median(theirs), peakMebibytes: memory, peerPeakMebibytes: peerMemory,
-      secondsToFirstStep: isSampling ? nil : Self.median(launches),
-      peerSecondsToFirstStep: isSampling ? nil : Self.median(peerLaunches))
+      ratio: median(ours) / median(theirs), peakMebibytes: memory, peerPeakMebibytes: peerMemory,
+      secondsToFirstStep: isSampling ? nil : median(launches),
+      peerSecondsToFirstStep: isSampling ? nil : median(peerLaunches))
   }
 
   /// Lets pass what the run before has left: the system takes back a gigabyte of memory while the next one already runs.
   ///
   /// Without it, MNIST's step on two ranks took a third longer right behind PyTorch's two processes.
   private func settle() { Thread.sleep(forTimeInterval: 3) }
-
-  static func median(_ values: [Double]) -> Double {
-    let sorted = values.sorted()
-    return (sorted[(sorted.count - 1) / 2] + sorted[sorted.count / 2]) / 2
-  }
 
   private var ownCommand: [String] {
     let program = [JSONCommand.ownPath] + arguments + ["--json"] + (isSampling ? ["--sample"] : [])
@@ -154,8 +149,8 @@ struct PyTorchComparison {
 extension PyTorchComparison.Result {
   /// For people.
   var report: String {
-    let own = PyTorchComparison.median(imagesPerSecond)
-    let peer = PyTorchComparison.median(peerImagesPerSecond)
+    let own = median(imagesPerSecond)
+    let peer = median(peerImagesPerSecond)
     func launch(_ seconds: Double?) -> String {
       seconds.map { String(format: "  %6.2f s from launch to the first step's end", $0) } ?? ""
     }

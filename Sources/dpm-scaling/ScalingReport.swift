@@ -1,3 +1,4 @@
+import CommandSupport
 import Figures
 import Foundation
 import Tensors

@@ -60,6 +60,12 @@ struct ConfigurationTests {
       try settings("model.n_hidden_dense_lower=65536", "model.n_layers_dense_lower=90").completed(for: digits)
     }
     #expect(size?.subject == "model")
+    // 16 images of this size would have more numbers than 32 bits count.
+    let large = #expect(throws: InputError.self) {
+      try settings("dataset.name=dead-leaves", "model.spatial_width=1024", "model.n_hidden_conv=200").completed(
+        for: ImageShape(colors: 1, height: 1024, width: 1024))
+    }
+    #expect(large?.subject == "model.spatial_width")
   }
 
   @Test("YAML and JSON are read back as the same configuration, to the last bit")

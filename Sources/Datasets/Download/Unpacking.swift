@@ -54,7 +54,11 @@ extension PublishedArchive {
       let bytes = try reader.next(upTo: min(rest, 1 << 20))
       guard !bytes.isEmpty else { throw .wrongContent("\(file.name) ends \(rest) bytes early") }
       g_checksum_update(checksum, bytes, bytes.count)
-      guard writeAll(bytes, to: descriptor) else { throw .system(InputError(systemFault: path)) }
+      do throws(InputError) {
+        try bytes.withUnsafeBufferPointer { bytes throws(InputError) in
+          try writeAll(UnsafeRawBufferPointer(bytes), to: descriptor, path: path)
+        }
+      } catch { throw .system(error) }
       rest -= bytes.count
     }
     let digest = g_checksum_get_string(checksum).map { String(cString: $0) } ?? ""
@@ -62,19 +66,6 @@ extension PublishedArchive {
       throw .wrongContent("\(file.name) of SHA-256 \(digest), expected \(file.digest)")
     }
     guard fsync(descriptor) == 0, rename(temporary, path) == 0 else { throw .system(InputError(systemFault: path)) }
-  }
-
-  private static func writeAll(_ bytes: [UInt8], to descriptor: Int32) -> Bool {
-    bytes.withUnsafeBytes { bytes in
-      var done = 0
-      while done < bytes.count {
-        let count = write(descriptor, bytes.baseAddress?.advanced(by: done), bytes.count - done)
-        if count < 0 && errno == EINTR { continue }
-        guard count > 0 else { return false }
-        done += count
-      }
-      return true
-    }
   }
 }
 
