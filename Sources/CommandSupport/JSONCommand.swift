@@ -49,8 +49,17 @@ public enum JSONCommand {
   }
 
   /// Ends a command when this process ends, whatever ends it: a job would else go on, and nobody would know of it.
-  private static let endingWithParent =
-    FileManager.default.isExecutableFile(atPath: "/usr/bin/setpriv") ? ["setpriv", "--pdeathsig", "TERM", "env"] : []
+  private static let endingWithParent: [String] = {
+    // Of util-linux; others have no such flag.
+    let words = ["setpriv", "--pdeathsig", "TERM", "env"]
+    let trial = Process()
+    trial.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+    trial.arguments = words + ["true"]
+    trial.standardError = FileHandle.nullDevice
+    guard (try? trial.run()) != nil else { return [] }
+    trial.waitUntilExit()
+    return trial.terminationStatus == 0 ? words : []
+  }()
 
   /// Runs a command, looked up in PATH, to its end.
   ///
