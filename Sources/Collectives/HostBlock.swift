@@ -34,12 +34,19 @@ public final class HostBlock {
 
   /// Whether all ranks see the memory of their blocks' others.
   ///
-  /// Containers, and systems that hide processes from each other, show only on trying.
+  /// Containers, and systems that hide processes from each other, show only on trying; where processes and files are numbered
+  /// anew, what is seen may be another's: so each rank writes a number into its memory that only it knows.
   private func seesAllMemory() throws(CollectiveError) -> Bool {
     let memory = try exchange(bytes: MemoryLayout<Int>.size, isMaker: true)
-    // Others look for this rank's until here.
+    let number = Int.random(in: 1...Int.max)
+    memory[place]?.bytes.storeBytes(of: number, as: Int.self)
+    let numbers = try communicator.gather(number)
+    let isVisible = zip(ranks, memory).allSatisfy { rank, memory in
+      memory?.bytes.load(as: Int.self) == numbers[rank]
+    }
+    // Others look at it until here.
     defer { withExtendedLifetime(memory) {} }
-    return try communicator.minimum(of: memory.allSatisfy { $0 != nil } ? 1 : 0) == 1
+    return try communicator.minimum(of: isVisible ? 1 : 0) == 1
   }
 
   /// Number of this rank within the block, from 0.
@@ -81,7 +88,7 @@ public final class HostBlock {
     own?.useHugePages()
     let offers = try communicator.gather(own?.offer)
     return ranks.map { rank in
-      rank == communicator.rank ? own : offers[rank].flatMap { MappedMemory($0, isWritten: true) }
+      rank == communicator.rank ? own : offers[rank].flatMap { MappedMemory($0, count: bytes, isWritten: true) }
     }
   }
 }

@@ -37,7 +37,7 @@ final class HostPulses: @unchecked Sendable {
     self.own = own
     neighbours = topology.ranks(onHostOf: rank).compactMap { other in
       guard other != rank else { return nil }
-      return offers[other].flatMap { MappedMemory($0) }.map { Neighbour(rank: other, memory: $0) }
+      return offers[other].flatMap { MappedMemory($0, count: Self.size) }.map { Neighbour(rank: other, memory: $0) }
     }
   }
 

@@ -3,8 +3,8 @@ import Tensors
 
 /// What the commands return to the shell; every rank returns the same.
 ///
-/// Not here, as no command returns it: `Communicator.timeoutStatus`, 75, with which a rank that waited too long for the
-/// others leaves by itself.
+/// Not here, as no command returns them: `Communicator.timeoutStatus`, 75, with which a rank that waited too long for the
+/// others leaves by itself, and 71, of a process without memory (`HugePages`).
 public enum ExitStatus {
   /// All went well; also after SIGTERM and SIGUSR1, which ask for a checkpoint and a clean end, and after `--max-time`.
   public static let success: Int32 = 0

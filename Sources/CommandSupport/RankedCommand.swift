@@ -26,9 +26,6 @@ public protocol RankedCommand: ParsableCommand {
 }
 
 extension RankedCommand {
-  /// Five minutes: longer than what one rank reads or writes while the others wait, but for very slow disks.
-  public static func timeout(of plan: Plan) -> Duration { .seconds(300) }
-
   /// A flag's seconds.
   ///
   /// - Throws: `InputError` where that is no time to wait.

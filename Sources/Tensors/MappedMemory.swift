@@ -63,8 +63,11 @@ public final class MappedMemory: @unchecked Sendable {
 
   /// Maps another process's memory; nil where it cannot be seen from here.
   ///
-  /// - Parameter isWritten: Whether to write it too.
-  public convenience init?(_ offer: Offer, isWritten: Bool = false) {
+  /// - Parameters:
+  ///   - count: The bytes that it must have; nil for as many as are offered.
+  ///   - isWritten: Whether to write it too.
+  public convenience init?(_ offer: Offer, count: Int? = nil, isWritten: Bool = false) {
+    guard offer.count == count ?? offer.count else { return nil }
     self.init(opening: offer.path, isFile: offer.isFile, isWritten: isWritten) { offer.fits($0) }
   }
 

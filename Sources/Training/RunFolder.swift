@@ -99,9 +99,7 @@ public struct RunFolder: Equatable, Sendable {
     if stat(parent, &status) == 0, status.st_mode & S_IFMT != S_IFDIR {
       throw InputError(parent, found: "a file", expected: "a folder")
     }
-    guard access(parent, W_OK | X_OK) == 0 else {
-      throw InputError(systemFault: parent, expected: "a folder that can be written to")
-    }
+    try Self.requireWritable(parent)
   }
 
   /// Whether checkpoints can be written, of so many bytes each, as far as can be told without trying.
@@ -109,16 +107,13 @@ public struct RunFolder: Equatable, Sendable {
   /// - Throws: `InputError` with the folder and what is missing.
   func requireRoom(bytes: Int) throws(InputError) {
     let folder = Self.nearestFolder(to: checkpointsPath)
+    try Self.requireWritable(folder)
+    try requireFreeSpace(bytes: bytes, in: folder, advice: " at least, which a checkpoint takes")
+  }
+
+  private static func requireWritable(_ folder: String) throws(InputError) {
     guard access(folder, W_OK | X_OK) == 0 else {
       throw InputError(systemFault: folder, expected: "a folder that can be written to")
-    }
-    var system = statvfs()
-    guard statvfs(folder, &system) == 0 else { return }
-    let free = Int(system.f_bavail) * Int(system.f_frsize)
-    guard free >= bytes else {
-      throw InputError(
-        folder, found: "\(free >> 20) MiB free", expected: "\((bytes >> 20) + 1) MiB at least, which a checkpoint takes"
-      )
     }
   }
 

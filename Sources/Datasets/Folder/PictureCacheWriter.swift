@@ -25,15 +25,7 @@ public final class PictureCacheWriter {
     let folder = file.deletingLastPathComponent().path
     Self.sweep(folder)
     (temporaryPath, descriptor) = try Self.makeFile(in: folder, name: file.lastPathComponent)
-    let needed = count * cache.shape.elements
-    var system = statvfs()
-    if fstatvfs(descriptor, &system) == 0 {
-      let free = Int(system.f_bavail) * Int(system.f_frsize)
-      guard free >= needed else {
-        throw InputError(
-          folder, found: "\(free >> 20) MiB free", expected: "\((needed >> 20) + 1) MiB, or another XDG_CACHE_HOME")
-      }
-    }
+    try requireFreeSpace(bytes: count * cache.shape.elements, in: folder, advice: ", or another XDG_CACHE_HOME")
   }
 
   deinit {

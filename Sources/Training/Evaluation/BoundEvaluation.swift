@@ -44,6 +44,14 @@ public struct BoundEvaluation {
     let host = try HostData.load(configuration, on: communicator, console: console)
     try communicator.agree("check the data set") {
       _ = try model.checkpoint.configuration.completed(for: host.data.train.shape)
+      for split in request.splits {
+        let count = dataset(split, of: host).count
+        guard request.images ?? count <= count else {
+          throw InputError(
+            "--images", found: "\(request.images ?? count)",
+            expected: "at most \(count), as the \(split.rawValue) set has")
+        }
+      }
     }
     try communicator.requireSameOnAllRanks([("data set", host.digest)])
     if communicator.isRankZero {
@@ -60,12 +68,8 @@ public struct BoundEvaluation {
     }
     let progress = Progress(communicator, console)
     return try request.splits.map { split in
-      let dataset = split == .test ? host.data.test : host.data.train
+      let dataset = dataset(split, of: host)
       let count = request.images ?? dataset.count
-      guard count <= dataset.count else {
-        throw InputError(
-          "--images", found: "\(count)", expected: "at most \(dataset.count), as the \(split.rawValue) set has")
-      }
       let trivial =
         try communicator.onRankZero("evaluate the trivial models") {
           fit?.models(on: dataset, count: count)
@@ -75,6 +79,10 @@ public struct BoundEvaluation {
       _ = try communicator.onRankZero("write the files") { try write(findings, model, dataset, split, configuration) }
       return report
     }
+  }
+
+  private func dataset(_ split: BoundRequest.Split, of host: HostData) -> ImageDataset {
+    split == .test ? host.data.test : host.data.train
   }
 
   private func findings(
