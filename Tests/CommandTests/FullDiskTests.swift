@@ -89,7 +89,8 @@ extension InputTests {
         #expect(try Data(contentsOf: URL(fileURLWithPath: "\(checkpoints)/\(name)")).count >= first.count)
       }
       let newest = try #require(kept.last.flatMap { Int($0.dropFirst(6).prefix(4)) })
-      // Known before a step is taken.
+      // Known before a step is taken. What the run gave up left room again.
+      try disk.fill(leaving: 4)
       checkEnd(try train(newest + 2, "--resume"), saying: "checkpoints: 0 MiB free, expected 1 MiB at least")
       try disk.empty()
       #expect(try train(newest + 2, "--resume").status == 0)
@@ -101,6 +102,7 @@ extension InputTests {
 private final class TinyDisk {
   let path: String
   private let run: SmallRun
+  private var fillers = 0
 
   /// Whether this process may mount one.
   static let isPossible: Bool = {
@@ -131,8 +133,11 @@ private final class TinyDisk {
     var status = statvfs()
     try #require(statvfs(path, &status) == 0)
     let free = Int(status.f_bavail) * Int(status.f_frsize) - kilobytes << 10
-    try Data(count: free).write(to: URL(fileURLWithPath: file("filler")))
+    fillers += 1
+    try Data(count: max(0, free)).write(to: URL(fileURLWithPath: file("filler\(fillers)")))
   }
 
-  func empty() throws { try FileManager.default.removeItem(atPath: file("filler")) }
+  func empty() throws {
+    for filler in 1...fillers { try FileManager.default.removeItem(atPath: file("filler\(filler)")) }
+  }
 }
